@@ -1,0 +1,240 @@
+import type { AbortOptions } from '../core/abort.ts'
+import type { ByteSink, SeekableSink } from '../transfer/byte-sink.ts'
+import type { ByteSource } from '../transfer/byte-source.ts'
+
+/**
+ * What Imagewright asks of a cloud. An adapter is a translation: it holds no policy, retries only what is safe to
+ * repeat, and says with `capabilities` what it cannot do, so that an operation never asks which cloud it talks to.
+ *
+ * How the calls map:
+ *
+ * | here | Glance + Nova | EC2 (AWS, Eucalyptus) | Nimbus | ProtoGENI |
+ * |---|---|---|---|---|
+ * | images.create | POST /images | StartSnapshot (ClientToken = key) | nothing yet | - |
+ * | images.upload | PUT file | PutSnapshotBlock, RegisterImage; bundle upload | Cumulus multipart PUT | - |
+ * | images.open | GET file, by range | GetSnapshotBlock; bundle parts | Cumulus GET | image URL |
+ * | instances.snapshot | createImage | CreateImage, BundleInstance | WSRF shutdown-save | CreateImage |
+ * | images.share | members | launchPermission | ACL | credential |
+ */
+export interface Cloud {
+  /** The name it is configured under; the part before the colon in `CLOUD:IMAGE`. */
+  readonly name: string
+  readonly type: string
+  readonly capabilities: CloudCapabilities
+  readonly images: ImageService
+  readonly instances: InstanceService
+  /** Signs in and says what this account can do, row by row. Never throws for a row that is refused. */
+  check(options?: AbortOptions): Promise<CloudCheck[]>
+  close(): Promise<void>
+}
+
+/** What a cloud can do, as data. */
+export interface CloudCapabilities {
+  readonly images: {
+    /** Container formats it stores, the preferred one first: `qcow2`, `raw`, `vmdk`, ... */
+    readonly formats: readonly string[]
+    /** Whether `upload` gives a sink that takes ranges in any order. */
+    readonly seekableUpload: boolean
+    /** Whether `open` gives a source that reads ranges. */
+    readonly rangeDownload: boolean
+    readonly visibilities: readonly Visibility[]
+    /** Sharing with a member: at once, only after the member accepts, or not at all. */
+    readonly sharing: 'immediate' | 'accepted' | 'none'
+    /** Digests of the stored bytes that the cloud itself computes. */
+    readonly checksums: readonly DigestAlgorithm[]
+  }
+  readonly instances: {
+    readonly launch: boolean
+    /** States of an instance in which it can be captured. */
+    readonly snapshotStates: readonly InstanceStatus[]
+    /** Whether file systems can be frozen while the snapshot is taken. */
+    readonly quiesce: boolean
+    readonly console: boolean
+  }
+}
+
+export interface CloudCheck {
+  readonly capability: string
+  readonly allowed: boolean
+  /** Why not, or a detail worth knowing. */
+  readonly detail?: string
+}
+
+export type Visibility = 'private' | 'shared' | 'community' | 'public'
+export type DigestAlgorithm = 'md5' | 'sha1' | 'sha256' | 'sha512'
+
+/** `pending`: recorded, without complete data. `error` is final. */
+export type ImageStatus = 'pending' | 'active' | 'deactivated' | 'error'
+
+export interface CloudImage {
+  readonly id: string
+  readonly name: string
+  readonly status: ImageStatus
+  /** Container format of the stored bytes, or null while unknown. */
+  readonly format: string | null
+  /** Stored bytes; null while pending. */
+  readonly size: number | null
+  /** Bytes of the guest's disk, where the cloud knows. */
+  readonly virtualSize: number | null
+  readonly visibility: Visibility
+  readonly owner: string | null
+  /** ISO 8601. */
+  readonly createdAt: string
+  readonly updatedAt: string
+  /** Hexadecimal digests of the stored bytes, as far as the cloud computes them. */
+  readonly checksums: Readonly<Partial<Record<DigestAlgorithm, string>>>
+  /** GiB. */
+  readonly minDisk: number
+  /** MiB. */
+  readonly minRam: number
+  readonly protected: boolean
+  readonly tags: readonly string[]
+  readonly properties: Readonly<Record<string, string>>
+}
+
+export interface ImageFilter {
+  name?: string
+  status?: ImageStatus
+  visibility?: Visibility
+  owner?: string
+  tag?: string
+  /** Every one must be equal. */
+  properties?: Readonly<Record<string, string>>
+}
+
+export interface NewImage {
+  name: string
+  format: string
+  /** Bytes of the guest's disk, where known. */
+  virtualSize?: number
+  minDisk?: number
+  minRam?: number
+  protected?: boolean
+  tags?: readonly string[]
+  properties?: Readonly<Record<string, string>>
+}
+
+/** Changes to an image; what is absent stays. A property set to null is removed. */
+export interface ImageChanges {
+  name?: string
+  visibility?: Visibility
+  minDisk?: number
+  minRam?: number
+  protected?: boolean
+  tags?: readonly string[]
+  properties?: Readonly<Record<string, string | null>>
+}
+
+export interface ImageMember {
+  readonly member: string
+  readonly status: 'pending' | 'accepted' | 'rejected'
+}
+
+export interface CreateOptions extends AbortOptions {
+  /**
+   * Written down by the caller before the call. A repeated call with the same key gives the thing the first one made
+   * instead of a second one.
+   */
+  key: string
+}
+
+export interface ImageService {
+  /** Pages are fetched as the caller consumes. */
+  list(filter?: ImageFilter, options?: AbortOptions): AsyncIterable<CloudImage>
+  /** @throws CloudError `IMAGE_NOT_FOUND` */
+  get(id: string, options?: AbortOptions): Promise<CloudImage>
+  /**
+   * The stored bytes; a RandomAccessSource where `capabilities.images.rangeDownload` says so.
+   * @throws CloudError `IMAGE_HAS_NO_DATA` while it is pending
+   */
+  open(id: string, options?: AbortOptions): Promise<ByteSource>
+  /** Records a new image: private, `pending`, without data. */
+  create(image: NewImage, options: CreateOptions): Promise<CloudImage>
+  /** The image made with this key, if any: how a re-run finds what a killed run made. */
+  findByKey(key: string, options?: AbortOptions): Promise<CloudImage | null>
+  /**
+   * Gives the image its data: calls `write` with the sink, and returns when the cloud holds everything and the image
+   * is `active`. If `write` throws, the image is `pending` without data again, or gone.
+   */
+  upload(
+    id: string,
+    write: (sink: ByteSink | SeekableSink) => Promise<void>,
+    options?: AbortOptions,
+  ): Promise<CloudImage>
+  update(id: string, changes: ImageChanges, options?: AbortOptions): Promise<CloudImage>
+  members(id: string, options?: AbortOptions): Promise<ImageMember[]>
+  share(id: string, member: string, options?: AbortOptions): Promise<ImageMember>
+  unshare(id: string, member: string, options?: AbortOptions): Promise<void>
+  /** @throws CloudError `IMAGE_NOT_FOUND` | `IMAGE_PROTECTED` | `IMAGE_IN_USE` */
+  delete(id: string, options?: AbortOptions): Promise<void>
+}
+
+export type InstanceStatus = 'building' | 'running' | 'paused' | 'suspended' | 'stopped' | 'shelved' | 'error'
+
+export interface CloudInstance {
+  readonly id: string
+  readonly name: string
+  readonly status: InstanceStatus
+  /** Image it was started from, where it still exists. */
+  readonly imageId: string | null
+  readonly createdAt: string
+  /** Why it is in `error`, in the cloud's words. */
+  readonly fault: string | null
+  readonly properties: Readonly<Record<string, string>>
+}
+
+export interface NewInstance {
+  name: string
+  imageId: string
+  /** The cloud's own name for a size, or what is needed. */
+  flavor?: string
+  cpus?: number
+  /** MiB. */
+  memory?: number
+  /** GiB; at least the image's virtual size. */
+  diskSize?: number
+  /** Public keys in OpenSSH form, for the image's first user. */
+  sshKeys?: readonly string[]
+  /** The first user's name, where the cloud can choose it. */
+  user?: string
+  /** Passed on to the guest untouched. Replaces what `sshKeys` and `user` would have made. */
+  userData?: string
+  network?: string
+}
+
+export interface InstanceAddress {
+  readonly host: string
+  readonly port: number
+}
+
+export interface Snapshot {
+  readonly image: CloudImage
+  /** Whether file systems were frozen while it was taken. */
+  readonly quiesced: boolean
+}
+
+export interface InstanceService {
+  list(options?: AbortOptions): AsyncIterable<CloudInstance>
+  /** @throws CloudError `INSTANCE_NOT_FOUND` */
+  get(id: string, options?: AbortOptions): Promise<CloudInstance>
+  launch(instance: NewInstance, options: CreateOptions): Promise<CloudInstance>
+  findByKey(key: string, options?: AbortOptions): Promise<CloudInstance | null>
+  start(id: string, options?: AbortOptions): Promise<CloudInstance>
+  /** Asks the guest to shut down and waits; cuts the power at the deadline. */
+  stop(id: string, options?: AbortOptions): Promise<CloudInstance>
+  /**
+   * The cloud's own image of the instance's disk, taken without stopping it, frozen where the guest allows.
+   * Private; returns when it is `active`.
+   * @throws CloudError `INSTANCE_STATE` when its state does not allow a snapshot
+   */
+  snapshot(
+    id: string,
+    snapshot: { name: string; properties?: Readonly<Record<string, string>> },
+    options: CreateOptions,
+  ): Promise<Snapshot>
+  /** Where SSH answers; null while there is none. */
+  address(id: string, options?: AbortOptions): Promise<InstanceAddress | null>
+  /** The last bytes of the serial console, as text. */
+  console(id: string, options?: AbortOptions & { maximumBytes?: number }): Promise<string>
+  terminate(id: string, options?: AbortOptions): Promise<void>
+}

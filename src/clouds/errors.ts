@@ -1,0 +1,19 @@
+import { ImagewrightError } from '../core/errors.ts'
+
+/** Every code of this room with its meaning; `docs/errors.md` is written from these tables. */
+export const cloudErrorCodes = {
+  CLOUD_UNKNOWN: 'No cloud of this name is configured.',
+  CLOUD_UNSUPPORTED: 'This cloud cannot do what was asked.',
+  IMAGE_NOT_FOUND: 'The cloud has no such image, or this account may not see it.',
+  IMAGE_AMBIGUOUS: 'More than one image has this name.',
+  IMAGE_HAS_NO_DATA: 'The image is only a record so far: nothing has been uploaded to it.',
+  IMAGE_PROTECTED: 'The image is protected against deletion.',
+  IMAGE_IN_USE: 'The image cannot be deleted because instances still need it.',
+  IMAGE_STATE: 'The image is in a state that does not allow this.',
+  INSTANCE_NOT_FOUND: 'The cloud has no such instance, or this account may not see it.',
+  INSTANCE_AMBIGUOUS: 'More than one instance has this name.',
+  INSTANCE_STATE: 'The instance is in a state that does not allow this.',
+  INSTANCE_FAILED: 'The instance did not start, or stopped by itself.',
+} as const
+
+export class CloudError extends ImagewrightError<keyof typeof cloudErrorCodes> {}

@@ -1,0 +1,17 @@
+import { ImagewrightError } from '../core/errors.ts'
+
+/** Every code of this room with its meaning; `docs/errors.md` is written from these tables. */
+export const guestErrorCodes = {
+  FILESYSTEM_UNSUPPORTED: 'The file system uses a feature that Imagewright does not handle.',
+  FILESYSTEM_DAMAGED: 'The file system is inconsistent; it is left as it is.',
+  FILESYSTEM_EDIT_FAILED: 'A change to the file system could not be made; none of the changes is kept.',
+  GUEST_PATH_INVALID: 'A path inside the image is not absolute, or is too long.',
+  GUEST_FILE_NOT_FOUND: 'The image has no such file.',
+  GUEST_NOT_A_DIRECTORY: 'A directory was expected inside the image, and something else is there.',
+  GUEST_NOT_A_FILE: 'A regular file was expected inside the image, and something else is there.',
+  GUEST_LINK_LOOP: 'A path inside the image leads through too many symbolic links.',
+  GUEST_FILE_TOO_LARGE: 'A file inside the image is larger than what may be read at once.',
+  GUEST_FILE_ENCRYPTED: 'A file inside the image is encrypted by the guest and cannot be read.',
+} as const
+
+export class GuestError extends ImagewrightError<keyof typeof guestErrorCodes> {}

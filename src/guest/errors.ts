@@ -12,6 +12,12 @@ export const guestErrorCodes = {
   GUEST_LINK_LOOP: 'A path inside the image leads through too many symbolic links.',
   GUEST_FILE_TOO_LARGE: 'A file inside the image is larger than what may be read at once.',
   GUEST_FILE_ENCRYPTED: 'A file inside the image is encrypted by the guest and cannot be read.',
+  GUEST_NOT_FOUND: 'The image holds no file system with a Linux operating system.',
+  GUEST_AMBIGUOUS: 'The image holds more than one operating system.',
+  CLEANING_INCOMPLETE: 'Something that had to be cleaned could not be; nothing may be published.',
+  CLEANING_PROFILE_UNKNOWN: 'There is no cleaning profile of this name.',
+  CLEANING_OPERATION_UNKNOWN: 'There is no cleaning operation of this name.',
+  CLEANING_PATTERN_INVALID: 'A pattern of paths to remove or to keep is not absolute, or would match everything.',
 } as const
 
 export class GuestError extends ImagewrightError<keyof typeof guestErrorCodes> {}

@@ -11,7 +11,7 @@ import type { ByteSource } from '../transfer/byte-source.ts'
  * | here | Glance + Nova | EC2 (AWS, Eucalyptus) | Nimbus | ProtoGENI |
  * |---|---|---|---|---|
  * | images.create | POST /images | StartSnapshot (ClientToken = key) | nothing yet | - |
- * | images.upload | PUT file | PutSnapshotBlock, RegisterImage; bundle upload | Cumulus multipart PUT | - |
+ * | images.upload | PUT file | PutSnapshotBlock, RegisterImage; bundle upload | Cumulus PUT, size known | - |
  * | images.open | GET file, by range | GetSnapshotBlock; bundle parts | Cumulus GET | image URL |
  * | instances.snapshot | createImage | CreateImage, BundleInstance | WSRF shutdown-save | CreateImage |
  * | images.share | members | launchPermission | ACL | credential |
@@ -47,6 +47,13 @@ export interface CloudCapabilities {
     readonly launch: boolean
     /** States of an instance in which it can be captured. */
     readonly snapshotStates: readonly InstanceStatus[]
+    /**
+     * What a snapshot does to a running instance: nothing it would notice, a restart (ProtoGENI, EC2 unless asked not
+     * to), or its end (Nimbus saves an instance by shutting it down for good). An operation asks before the last.
+     */
+    readonly snapshotInterruption: 'none' | 'restart' | 'ends-instance'
+    /** Whether an instance can be stopped and started again. */
+    readonly stopStart: boolean
     /** Whether file systems can be frozen while the snapshot is taken. */
     readonly quiesce: boolean
     readonly console: boolean
@@ -138,6 +145,14 @@ export interface CreateOptions extends AbortOptions {
   key: string
 }
 
+export interface UploadOptions extends AbortOptions {
+  /**
+   * Stored bytes, where they are known before the first is written. Glance checks the number; an object store without
+   * multipart uploads needs it, and an adapter to one refuses an upload without it.
+   */
+  size?: number
+}
+
 export interface ImageService {
   /** Pages are fetched as the caller consumes. */
   list(filter?: ImageFilter, options?: AbortOptions): AsyncIterable<CloudImage>
@@ -159,7 +174,7 @@ export interface ImageService {
   upload(
     id: string,
     write: (sink: ByteSink | SeekableSink) => Promise<void>,
-    options?: AbortOptions,
+    options?: UploadOptions,
   ): Promise<CloudImage>
   update(id: string, changes: ImageChanges, options?: AbortOptions): Promise<CloudImage>
   members(id: string, options?: AbortOptions): Promise<ImageMember[]>
@@ -200,6 +215,8 @@ export interface NewInstance {
   /** Passed on to the guest untouched. Replaces what `sshKeys` and `user` would have made. */
   userData?: string
   network?: string
+  /** False: only its disk is made, and it is `stopped`. Clouds without `stopStart` refuse that. Default true. */
+  start?: boolean
 }
 
 export interface InstanceAddress {
@@ -220,11 +237,11 @@ export interface InstanceService {
   launch(instance: NewInstance, options: CreateOptions): Promise<CloudInstance>
   findByKey(key: string, options?: AbortOptions): Promise<CloudInstance | null>
   start(id: string, options?: AbortOptions): Promise<CloudInstance>
-  /** Asks the guest to shut down and waits; cuts the power at the deadline. */
-  stop(id: string, options?: AbortOptions): Promise<CloudInstance>
+  /** Asks the guest to shut down and waits; cuts the power at the deadline (milliseconds; the cloud's own otherwise). */
+  stop(id: string, options?: AbortOptions & { deadline?: number }): Promise<CloudInstance>
   /**
    * The cloud's own image of the instance's disk, taken without stopping it, frozen where the guest allows.
-   * Private; returns when it is `active`.
+   * Private; returns when it is `active`; leaves no image behind when it fails.
    * @throws CloudError `INSTANCE_STATE` when its state does not allow a snapshot
    */
   snapshot(
@@ -236,5 +253,6 @@ export interface InstanceService {
   address(id: string, options?: AbortOptions): Promise<InstanceAddress | null>
   /** The last bytes of the serial console, as text. */
   console(id: string, options?: AbortOptions & { maximumBytes?: number }): Promise<string>
+  /** Ends the instance and deletes its disk. One that does not exist is no error: a clean-up may run twice. */
   terminate(id: string, options?: AbortOptions): Promise<void>
 }

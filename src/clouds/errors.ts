@@ -14,6 +14,10 @@ export const cloudErrorCodes = {
   INSTANCE_AMBIGUOUS: 'More than one instance has this name.',
   INSTANCE_STATE: 'The instance is in a state that does not allow this.',
   INSTANCE_FAILED: 'The instance did not start, or stopped by itself.',
+  INSTANCE_SNAPSHOT_FAILED: 'The disk of the instance could not be copied.',
+  LOCAL_FOLDER_UNUSABLE: 'The folder of the embedded cloud cannot be used.',
+  LOCAL_RECORD_INVALID: 'A record in the folder of the embedded cloud cannot be read.',
+  LOCAL_BUSY: 'Another process is working on the same thing and did not finish in time.',
 } as const
 
 export class CloudError extends ImagewrightError<keyof typeof cloudErrorCodes> {}

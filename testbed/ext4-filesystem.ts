@@ -39,18 +39,33 @@ export async function makeExt4(
   }
 }
 
+/** What starts a program in place of the caller, for folders whose files belong to somebody else. */
+export type ProgramWrapper = (
+  program: string,
+  programArguments: readonly string[],
+) => { program: string; programArguments: readonly string[] }
+
 /** Makes an ext4 file system with a copy of a folder, owners as they are. */
-export async function makeExt4FromFolder(image: string, folder: string, options: Ext4Options): Promise<void> {
+export async function makeExt4FromFolder(
+  image: string,
+  folder: string,
+  options: Ext4Options & { as?: ProgramWrapper },
+): Promise<void> {
   const features = options.journal === false ? ['-O', '^has_journal'] : []
-  await runProgram(
-    'mke2fs',
-    [
-      ...['-q', '-F', '-t', options.type ?? 'ext4', '-U', options.uuid, '-L', options.label ?? 'root'],
-      ...['-E', `offset=${options.offset},root_owner=0:0`, ...features, ...(options.extraArguments ?? [])],
-      ...['-d', folder, image, `${Math.floor(options.length / 1024)}k`],
-    ],
-    { timeout: 120_000, package: 'e2fsprogs', signal: options.signal },
-  )
+  const mke2fs = [
+    ...['-q', '-F', '-t', options.type ?? 'ext4', '-U', options.uuid, '-L', options.label ?? 'root'],
+    ...['-E', `offset=${options.offset},root_owner=0:0`, ...features, ...(options.extraArguments ?? [])],
+    ...['-d', folder, image, `${Math.floor(options.length / 1024)}k`],
+  ]
+  const { program, programArguments } = options.as?.('mke2fs', mke2fs) ?? {
+    program: 'mke2fs',
+    programArguments: mke2fs,
+  }
+  await runProgram(program, programArguments, {
+    timeout: 120_000,
+    package: 'e2fsprogs',
+    signal: options.signal,
+  })
 }
 
 /** debugfs commands that give every entry and parent its owner: mke2fs copied that of whoever runs this. */

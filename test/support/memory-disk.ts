@@ -1,0 +1,1 @@
+export { memoryDisk } from '../../src/disk/memory-disk.ts'

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Installs what the integration tests and the full demo need on a Debian or Ubuntu machine; at once when all is there.
+# This is the only list: tests name a missing package themselves, CI and CONTRIBUTING.md point here.
+set -euo pipefail
+
+packages=(
+  e2fsprogs               # ext4 inside images: the product itself needs it
+  qemu-utils              # qemu-img, the independent reader of what we write
+  qemu-system-x86         # instances of the embedded cloud
+  openssh-client          # ssh into them
+  mmdebstrap              # the Debian guest
+  grub-common grub-pc-bin # its boot loader
+  busybox-static          # the tiny guest ...
+  linux-image-cloud-amd64 # ... and its kernel
+  fdisk                   # sfdisk, the independent reader of partition tables
+)
+
+missing=()
+for package in "${packages[@]}"; do
+  dpkg-query --show --showformat='${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+done
+if [ ${#missing[@]} -eq 0 ]; then
+  echo 'The testbed is installed.'
+  exit 0
+fi
+
+as_root=()
+[ "$(id -u)" -eq 0 ] || as_root=(sudo)
+echo "Installing ${missing[*]}"
+"${as_root[@]}" apt-get update --quiet=2
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+  apt-get install --yes --quiet=2 --no-install-recommends "${missing[@]}" > /dev/null

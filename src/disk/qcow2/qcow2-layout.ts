@@ -107,6 +107,8 @@ export const tableEntry = {
   offsetLow: 0xffff_fe00,
   /** Bits 56 to 61. */
   reservedHigh: 0x3f00_0000,
+  /** Bits 1 to 8 of a standard cluster descriptor. */
+  reservedLow: 0x1fe,
   /** Bit 0 of a standard cluster descriptor: reads as zeros (version 3). */
   zeroLow: 1,
 } as const

@@ -15,6 +15,8 @@ export const cloudErrorCodes = {
   INSTANCE_STATE: 'The instance is in a state that does not allow this.',
   INSTANCE_FAILED: 'The instance did not start, or stopped by itself.',
   INSTANCE_SNAPSHOT_FAILED: 'The disk of the instance could not be copied.',
+  INSTANCE_INVALID: 'What was asked of a new instance cannot be had.',
+  HYPERVISOR_FAILED: 'The program that runs instances did not answer, or refused a command.',
   LOCAL_FOLDER_UNUSABLE: 'The folder of the embedded cloud cannot be used.',
   LOCAL_RECORD_INVALID: 'A record in the folder of the embedded cloud cannot be read.',
   LOCAL_BUSY: 'Another process is working on the same thing and did not finish in time.',

@@ -105,8 +105,7 @@ async function keptGuest({ onProgress, signal }: DebianGuestOptions): Promise<st
     await rename(copy, kept)
     return kept
   } finally {
-    const helper = asNamespaceRoot('rm', ['-rf', join(work, 'root')])
-    await runProgram(helper.program, helper.programArguments, { timeout: 60_000 })
+    await emptyAsNamespaceRoot(join(work, 'root'))
     await rm(work, { recursive: true, force: true })
   }
 }
@@ -114,6 +113,13 @@ async function keptGuest({ onProgress, signal }: DebianGuestOptions): Promise<st
 /** Keeps holes, which the runtime's own copy fills with a gigabyte of zeros. */
 async function copySparse(from: string, to: string, { signal }: AbortOptions): Promise<void> {
   await runProgram('cp', ['--sparse=always', '--reflink=auto', from, to], { timeout: 300_000, signal })
+}
+
+/** The folder itself stays: the one above belongs to the caller, who can remove an empty folder from it. */
+async function emptyAsNamespaceRoot(folder: string): Promise<void> {
+  if (!(await stat(folder).catch(() => null))) return
+  const { program, programArguments } = asNamespaceRoot('find', [folder, '-mindepth', '1', '-delete'])
+  await runProgram(program, programArguments, { timeout: 60_000 })
 }
 
 async function buildDisk(path: string, work: string, { signal }: AbortOptions): Promise<void> {

@@ -8,7 +8,7 @@ packages=(
   qemu-utils              # qemu-img, the independent reader of what we write
   qemu-system-x86         # instances of the embedded cloud
   openssh-client          # ssh into them
-  mmdebstrap              # the Debian guest
+  mmdebstrap uidmap       # the Debian guest, without being root
   grub-common grub-pc-bin # its boot loader
   busybox-static          # the tiny guest ...
   linux-image-cloud-amd64 # ... and its kernel

@@ -1,0 +1,15 @@
+import { DiskError } from '../errors.ts'
+import type { SafetyVerdict } from './verdict.ts'
+
+/**
+ * Lets an accepted image pass.
+ * @throws DiskError with code, message and offset of the first check that refused it
+ */
+export function assertAccepted(verdict: SafetyVerdict, name: string): void {
+  const refusal = verdict.checks.find((check) => check.outcome === 'refused')
+  if (!refusal?.code) return
+  throw new DiskError(refusal.code, `${name} is refused by the check ${refusal.name}: ${refusal.message}`, {
+    hint: 'Run "imagewright inspect" on it to see every check.',
+    details: { check: refusal.name, ...(refusal.offset === undefined ? {} : { offset: refusal.offset }) },
+  })
+}

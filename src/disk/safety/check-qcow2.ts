@@ -1,0 +1,64 @@
+import type { AbortOptions } from '../../core/abort.ts'
+import type { RandomAccessSource } from '../../transfer/byte-source.ts'
+import { type Qcow2Header, readQcow2Header } from '../qcow2/qcow2-header.ts'
+import { openQcow2 } from '../qcow2/qcow2-reader.ts'
+import { checkGuestDisk } from './check-guest-disk.ts'
+import { checkQcow2Header } from './check-qcow2-header.ts'
+import { checkQcow2Tables } from './check-qcow2-tables.ts'
+import { Findings } from './findings.ts'
+import type { SafetyCheckResult, SafetyLimits } from './verdict.ts'
+
+export interface CheckQcow2Options extends AbortOptions {
+  readonly allowBacking: boolean
+  readonly limits: SafetyLimits
+}
+
+/** The checks of a qcow2 image: header, tables, guest's disk. The next only when the one before refused nothing. */
+export async function checkQcow2(
+  source: RandomAccessSource,
+  options: CheckQcow2Options,
+): Promise<{ virtualSize: number | null; checks: SafetyCheckResult[] }> {
+  const { signal } = options
+  const findings = new Findings({
+    'qcow2.header': 'Every field of the header has a value the format allows.',
+  })
+  const header = await readHeader(source, findings, { signal })
+  if (!header) return { virtualSize: null, checks: findings.results() }
+  const checks = [...findings.results(), ...checkQcow2Header(header, { ...options, fileSize: source.size })]
+  const virtualSize = header.size
+  if (isRefused(checks)) return { virtualSize, checks }
+  checks.push(...(await checkQcow2Tables(source, header, options)))
+  // The disk of an overlay is checked by whoever opens the chain.
+  if (isRefused(checks) || header.backingFile !== null) return { virtualSize, checks }
+  checks.push(...(await checkInside(source, { signal })))
+  return { virtualSize, checks }
+}
+
+async function readHeader(
+  source: RandomAccessSource,
+  findings: Findings<{ 'qcow2.header': string }>,
+  options: AbortOptions,
+): Promise<Qcow2Header | null> {
+  try {
+    return await readQcow2Header(source, options)
+  } catch (error) {
+    findings.refuseFor('qcow2.header', error)
+    return null
+  }
+}
+
+/** The source stays open: it is the caller's, so the reader is not closed. */
+async function checkInside(source: RandomAccessSource, options: AbortOptions): Promise<SafetyCheckResult[]> {
+  try {
+    const disk = await openQcow2(source, options)
+    return await checkGuestDisk(disk, options)
+  } catch (error) {
+    const findings = new Findings({ 'guest.readable': 'The boot area of the disk can be read.' })
+    findings.refuseFor('guest.readable', error)
+    return findings.results()
+  }
+}
+
+function isRefused(checks: readonly SafetyCheckResult[]): boolean {
+  return checks.some((check) => check.outcome === 'refused')
+}

@@ -1,0 +1,135 @@
+import { hostOffset } from '../qcow2/host-offset.ts'
+import { subclustersPerCluster, tableEntry } from '../qcow2/qcow2-layout.ts'
+import { clusterUse } from './cluster-references.ts'
+import { claim, type TableWalk } from './table-walk.ts'
+
+export interface L2Place {
+  /** Of the table in the file. */
+  readonly offset: number
+  /** Where its first cluster lies in the guest's disk; null for tables of snapshots, whose data nobody reads. */
+  readonly guestStart: number | null
+  readonly weight: number
+}
+
+/**
+ * Checks every entry of an L2 table and enters the clusters it refers to ("L2 table entry", "Compressed Clusters
+ * Descriptor", "Extended L2 Entries" of the specification).
+ */
+export function walkL2Table(walk: TableWalk, table: DataView, place: L2Place): void {
+  const { clusterSize, extendedL2 } = walk.header
+  const entryBytes = extendedL2 ? tableEntry.extendedBytes : tableEntry.bytes
+  for (let at = 0; at < clusterSize; at += entryBytes) {
+    const high = table.getUint32(at)
+    const low = table.getUint32(at + 4)
+    const bitmaps = extendedL2
+      ? { zero: table.getUint32(at + 8), allocated: table.getUint32(at + 12) }
+      : noBitmaps
+    if ((high | low | bitmaps.zero | bitmaps.allocated) === 0) continue
+    const guestOffset = place.guestStart === null ? null : place.guestStart + (at / entryBytes) * clusterSize
+    const entry = { ...place, high, low, bitmaps, guestOffset, offset: place.offset + at }
+    if (high & tableEntry.compressedHigh) checkCompressed(walk, entry)
+    else checkStandard(walk, entry)
+  }
+}
+
+interface Bitmaps {
+  readonly zero: number
+  readonly allocated: number
+}
+
+const noBitmaps: Bitmaps = { zero: 0, allocated: 0 }
+
+interface Entry {
+  /** Where the entry stands in the file. */
+  readonly offset: number
+  readonly high: number
+  readonly low: number
+  readonly bitmaps: Bitmaps
+  readonly guestOffset: number | null
+  readonly weight: number
+}
+
+function checkStandard(walk: TableWalk, entry: Entry): void {
+  const { header, fileSize, findings } = walk
+  const { clusterSize, extendedL2 } = header
+  const { high, low, bitmaps, offset } = entry
+  const hasZeroFlag = header.version >= 3 && !extendedL2
+  const reservedLow = hasZeroFlag ? tableEntry.reservedLow : tableEntry.reservedLow | tableEntry.zeroLow
+  const host = hostOffset(high, low)
+  if (high & tableEntry.reservedHigh || low & reservedLow || host % clusterSize !== 0) {
+    findings.refuse('qcow2.l2_tables', 'IMAGE_ENTRY_INVALID', offset, () => {
+      return `The L2 entry at byte ${offset} is misaligned or sets reserved bits.`
+    })
+    return
+  }
+  if (bitmaps.zero & bitmaps.allocated || (host === 0 && bitmaps.allocated !== 0)) {
+    findings.refuse('qcow2.l2_tables', 'IMAGE_ENTRY_INVALID', offset, () => {
+      return `The L2 entry at byte ${offset} has a contradictory subcluster bitmap.`
+    })
+    return
+  }
+  if (host === 0) return
+  if (host >= fileSize) {
+    findings.refuse('qcow2.l2_tables', 'IMAGE_OFFSET_OUT_OF_FILE', offset, () => {
+      return `The L2 entry at byte ${offset} points to byte ${host} of a file of ${fileSize} bytes.`
+    })
+    return
+  }
+  if (host + storedLength(walk, entry) > fileSize) {
+    findings.refuse('qcow2.l2_tables', 'IMAGE_TRUNCATED', offset, () => {
+      return `The file ends inside the cluster at byte ${host}, to which the L2 entry at byte ${offset} points.`
+    })
+    return
+  }
+  const copied = (high & tableEntry.copiedHigh) !== 0
+  claim(
+    walk,
+    { start: host, length: clusterSize, offset },
+    { use: clusterUse.data, active: entry.guestOffset !== null, copied, weight: entry.weight },
+  )
+}
+
+/**
+ * Bytes of a cluster that the file must hold. QEMU leaves away the end of the last cluster in the file when it is
+ * beyond the end of the disk or in subclusters that are not allocated.
+ */
+function storedLength({ header }: TableWalk, { guestOffset, low, bitmaps }: Entry): number {
+  if (guestOffset === null) return 1
+  const { clusterSize, extendedL2, size } = header
+  const readsAsZeros = !extendedL2 && (low & tableEntry.zeroLow) !== 0
+  if (readsAsZeros) return 1
+  const lastSubcluster = 32 - Math.clz32(bitmaps.allocated)
+  const allocated = extendedL2 ? (clusterSize / subclustersPerCluster) * lastSubcluster : clusterSize
+  return Math.max(1, Math.min(allocated, size - guestOffset))
+}
+
+function checkCompressed(walk: TableWalk, entry: Entry): void {
+  const { header, fileSize, findings, references, compressed } = walk
+  const { clusterBits, clusterSize } = header
+  const { high, low, bitmaps, offset } = entry
+  const sectorShift = 62 - (clusterBits - 8) - 32
+  const host = (high & (2 ** sectorShift - 1)) * 2 ** 32 + low
+  const sectors = ((high >>> sectorShift) & (2 ** (clusterBits - 8) - 1)) + 1
+  if (high & tableEntry.copiedHigh || bitmaps.zero !== 0 || bitmaps.allocated !== 0) {
+    findings.refuse('qcow2.l2_tables', 'IMAGE_ENTRY_INVALID', offset, () => {
+      return `The L2 entry at byte ${offset} of a compressed cluster sets bits of a standard one.`
+    })
+    return
+  }
+  const start = host - (host % 512)
+  const length = sectors * 512
+  // The last sector of a file may be cut short where the compressed data end.
+  if (host >= fileSize || start + length >= fileSize + 512) {
+    findings.refuse('qcow2.l2_tables', 'IMAGE_OFFSET_OUT_OF_FILE', offset, () => {
+      return `The compressed cluster of the L2 entry at byte ${offset} leaves the file of ${fileSize} bytes.`
+    })
+    return
+  }
+  const active = entry.guestOffset !== null
+  if (active) {
+    compressed.guestClusters += 1
+    if (references.use(Math.floor(start / clusterSize)) === 0) compressed.hostClusters += 1
+  }
+  const reference = { use: clusterUse.compressed, active, copied: false, weight: entry.weight }
+  claim(walk, { start, length, offset }, reference)
+}

@@ -6,6 +6,8 @@ import type { State } from './state/open-state.ts'
 export interface EventLog {
   /** Stores the event and passes it on. Never throws: what goes wrong is told to `onFailure`. */
   readonly emit: EmitEvent
+  /** Passes on what is stored already. */
+  tell(event: RecordedEvent | null): void
   /** Passes on what the throttle holds back; later events are dropped. */
   close(): void
 }
@@ -57,8 +59,16 @@ export function openEventLog(options: {
   }
 
   function pass(event: JobEvent): void {
+    guarded(() => tellListener(options.state.log((database) => appendEvent(database, options.jobId, event))))
+  }
+
+  function tellListener(event: RecordedEvent | null): void {
+    if (event) options.onEvent?.(event)
+  }
+
+  function guarded(action: () => void): void {
     try {
-      options.onEvent?.(options.state.log((database) => appendEvent(database, options.jobId, event)))
+      action()
     } catch (error) {
       closed = true
       options.onFailure(error)
@@ -67,6 +77,7 @@ export function openEventLog(options: {
 
   return {
     emit,
+    tell: (event) => guarded(() => tellListener(event)),
     close() {
       if (closed) return
       passHeld()

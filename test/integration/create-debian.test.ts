@@ -1,0 +1,139 @@
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { z } from 'zod'
+import { runProgram } from '../../src/core/program.ts'
+import { buildDebianGuest, debianGuestRequirements } from '../../testbed/debian-guest.ts'
+import { describeFound, findMarkersInRaw } from '../../testbed/find-markers.ts'
+import { plantSecrets } from '../../testbed/plant-secrets.ts'
+import type { SecretPlan } from '../../testbed/secrets.ts'
+import {
+  createSshKey,
+  runOverSsh,
+  runScriptAsRoot,
+  type SshKey,
+  type SshTarget,
+  waitForSsh,
+} from '../../testbed/ssh.ts'
+import { describeWith } from '../support/requirements.ts'
+import { imageDocument, instanceDocument, makeSite, type Site } from '../support/site.ts'
+
+/** What no two machines may share. */
+interface Identity {
+  machineId: string
+  hostKeys: string[]
+}
+
+const createdDocument = z.object({
+  image: imageDocument,
+  snapshot: z.object({ quiesced: z.boolean().nullable(), kept: z.boolean() }),
+  cleaning: z.object({ entries: z.array(z.object({ path: z.string() })).min(1) }),
+})
+
+describeWith(
+  [...debianGuestRequirements, 'qemu-img', 'qemu-system-x86_64', 'ssh', 'e2fsck'],
+  'an image created from a running Debian instance with planted secrets',
+  () => {
+    let site: Site
+    let key: SshKey
+    let plan: SecretPlan
+    let source: Identity
+    let created: z.infer<typeof createdDocument>
+    let raw = ''
+
+    beforeAll(async () => {
+      site = await makeSite()
+      key = await createSshKey(site.home)
+      const disk = join(site.home, 'debian.qcow2')
+      await buildDebianGuest(disk, { format: 'qcow2' })
+      await site.run(['images', 'upload', disk, 'local:debian'])
+      const demo = await launch('debian', 'demo')
+      source = await readIdentity(demo)
+      plan = await plantSecrets(demo)
+
+      created = await site.json(createdDocument, ['create', 'local:demo', 'my image'])
+      expect(await readIdentity(demo), 'the running instance was disturbed').toEqual(source)
+      await site.run(['instances', 'terminate', 'local:demo'])
+
+      const downloaded = join(site.home, 'result.qcow2')
+      await site.run(['images', 'download', 'local:my image', downloaded])
+      await runProgram('qemu-img', ['check', '-f', 'qcow2', downloaded], { timeout: 120_000 })
+      raw = join(site.home, 'result.raw')
+      const conversion = ['convert', '-f', 'qcow2', '-O', 'raw', downloaded, raw]
+      await runProgram('qemu-img', conversion, { timeout: 120_000 })
+    })
+    afterAll(() => site[Symbol.asyncDispose]())
+
+    test('was frozen by the guest agent, is active, and left no snapshot behind', async () => {
+      expect(created.snapshot).toMatchObject({ quiesced: true, kept: false })
+      expect(created.image.status).toBe('active')
+      const images = await site.json(z.array(imageDocument), ['images', 'list'])
+      expect(images.map(({ name }) => name).sort()).toEqual(['debian', 'my image'])
+    })
+
+    test('holds none of the planted markers in its raw bytes', async () => {
+      const found = await findMarkersInRaw(raw, plan)
+      expect(describeFound(found)).toEqual([])
+      expect(found.occurrences).toBe(0)
+    })
+
+    test('reports what was cleaned, path by path', () => {
+      const paths = created.cleaning.entries.map(({ path }) => path)
+      expect(paths).toEqual(
+        expect.arrayContaining(['/root/.bash_history', '/etc/ssh/ssh_host_ed25519_key', '/etc/machine-id']),
+      )
+    })
+
+    test('has a file system that e2fsck finds no fault with', async () => {
+      await runProgram('e2fsck', ['-fn', `${raw}?offset=${1024 * 1024}`], { timeout: 120_000 })
+    })
+
+    test('boots as two clones with their own machine-id and host keys, all services up', async () => {
+      const identities = [source]
+      for (const name of ['first', 'second']) {
+        const clone = await launch('my image', name)
+        const health = await runOverSsh(clone, 'systemctl is-system-running --wait', {
+          acceptedExitCodes: [1],
+        })
+        const failed = await runOverSsh(clone, 'systemctl --failed --no-legend --plain')
+        expect([health.stdout.trim(), failed.stdout]).toEqual(['running', ''])
+        const services = 'ssh cron rsyslog systemd-journald qemu-guest-agent'
+        const active = (await runOverSsh(clone, `systemctl is-active ${services}`)).stdout
+        expect(active.trim().split('\n')).toEqual(services.split(' ').map(() => 'active'))
+        identities.push(await readIdentity(clone))
+        await site.run(['instances', 'terminate', `local:${name}`])
+      }
+      const shared = <T>(values: readonly T[]) => values.length - new Set(values).size
+      expect(shared(identities.map(({ machineId }) => machineId))).toBe(0)
+      expect(shared(identities.flatMap(({ hostKeys }) => hostKeys))).toBe(0)
+      for (const { machineId, hostKeys } of identities) {
+        expect(machineId).toMatch(/^[0-9a-f]{32}$/)
+        expect(hostKeys).toHaveLength(2)
+      }
+    })
+
+    /** Starts an instance and waits until its root can be reached. */
+    async function launch(image: string, name: string): Promise<SshTarget> {
+      const options = ['--ssh-key', `${key.privateKeyFile}.pub`, '--memory', '1G', '--cpus', '2']
+      const instance = await site.json(instanceDocument, [
+        'instances',
+        'launch',
+        `local:${image}`,
+        name,
+        ...options,
+      ])
+      const { address } = await site.json(instanceDocument, ['instances', 'show', `local:${instance.id}`])
+      if (!address) throw new Error(`${name} has no address`)
+      const target = { ...address, user: 'debian', privateKeyFile: key.privateKeyFile }
+      await waitForSsh(target)
+      return target
+    }
+  },
+)
+
+async function readIdentity(target: SshTarget): Promise<Identity> {
+  const lines = (await runScriptAsRoot(target, 'cat /etc/machine-id /etc/ssh/ssh_host_*_key.pub'))
+    .trim()
+    .split('\n')
+  const [machineId = '', ...hostKeys] = lines
+  return { machineId, hostKeys: hostKeys.map((line) => line.split(' ')[1] ?? '') }
+}

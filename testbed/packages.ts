@@ -1,0 +1,48 @@
+import { accessSync, constants } from 'node:fs'
+import { delimiter, isAbsolute, join } from 'node:path'
+
+/**
+ * Programs the tests and the demo may need that a bare Debian lacks, with the package that brings each. A name that
+ * starts with `/` is a file that must be there, for packages that bring data instead of a program.
+ */
+const packages = {
+  'qemu-img': 'qemu-utils',
+  'qemu-system-x86_64': 'qemu-system-x86',
+  mmdebstrap: 'mmdebstrap',
+  mke2fs: 'e2fsprogs',
+  e2fsck: 'e2fsprogs',
+  debugfs: 'e2fsprogs',
+  sfdisk: 'fdisk',
+  busybox: 'busybox-static',
+  'grub-mkimage': 'grub-common',
+  '/usr/lib/grub/i386-pc/boot.img': 'grub-pc-bin',
+  ssh: 'openssh-client',
+  'ssh-keygen': 'openssh-client',
+} as const
+
+export type Requirement = keyof typeof packages
+
+/** The Debian packages to install for these programs; empty when all are there. */
+export function missingPackages(programs: readonly Requirement[]): string[] {
+  return [...new Set(programs.filter((program) => !isInstalled(program)).map((program) => packages[program]))]
+}
+
+/** Whether the machine has the program, looked for where `runProgram` looks: `PATH` and the folders of sbin. */
+export function isInstalled(program: Requirement): boolean {
+  const candidates = isAbsolute(program)
+    ? [program]
+    : [...(process.env.PATH ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin'].map((folder) =>
+        join(folder, program),
+      )
+  const mode = isAbsolute(program) ? constants.R_OK : constants.X_OK
+  return candidates.some((candidate) => isAccessible(candidate, mode))
+}
+
+function isAccessible(path: string, mode: number): boolean {
+  try {
+    accessSync(path, mode)
+    return true
+  } catch {
+    return false
+  }
+}

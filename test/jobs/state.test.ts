@@ -9,6 +9,7 @@ import { openState } from '../../src/jobs/state/open-state.ts'
 import { openLedger } from '../../src/jobs/state/resource-table.ts'
 import { asStateError } from '../../src/jobs/state/state-error.ts'
 import { openFakeJobs } from './fixtures/fake-cloud.ts'
+import { canMountTmpfs, spawnJobProcessOnTmpfs } from './fixtures/spawn-job-process.ts'
 import { temporaryFolder } from './fixtures/temporary-folder.ts'
 
 describe('the state folder', () => {
@@ -38,10 +39,32 @@ describe('the state folder', () => {
     await expect(openState(join(folder, 'state'))).rejects.toMatchObject({ code: 'STATE_DENIED' })
   })
 
-  it.skipIf(process.getuid?.() === 0)('says when it may not be written', async () => {
-    const folder = await temporaryFolder()
-    await mkdir(join(folder, 'state'), { mode: 0o500 })
-    await expect(openState(join(folder, 'state'))).rejects.toMatchObject({ code: 'STATE_DENIED' })
+  describe.skipIf(!canMountTmpfs())('on a disk of its own', () => {
+    it('says when it may not be written', async () => {
+      const folder = await temporaryFolder()
+      await mkdir(join(folder, 'state'))
+      const process = spawnJobProcessOnTmpfs(
+        { at: join(folder, 'state'), options: 'ro' },
+        folder,
+        'start',
+        '',
+      )
+      expect(await process.said('error')).toBe('STATE_DENIED')
+      await process.exited
+    })
+
+    it.each(['80k', '200k', '400k'])('of %s says when it is full', async (size) => {
+      const folder = await temporaryFolder()
+      const process = spawnJobProcessOnTmpfs(
+        { at: folder, options: `size=${size}` },
+        folder,
+        'start-many',
+        '10',
+      )
+      expect(await process.said('error')).toBe('STATE_NO_SPACE')
+      await process.exited
+      expect(process.child.exitCode).toBe(0)
+    })
   })
 
   it('applies to a new folder each migration once, also when two open it at once', async () => {

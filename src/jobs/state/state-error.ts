@@ -67,6 +67,8 @@ function failureOf(error: unknown): Failure | undefined {
     case 'EACCES':
     case 'EPERM':
     case 'EROFS':
+    // What a recursive mkdir says of a read-only file system.
+    case 'ENOENT':
       return 'denied'
     case 'ENOSPC':
     case 'EDQUOT':

@@ -1,0 +1,69 @@
+import type { CleaningOperation } from '../operation.ts'
+
+/** What the cloud of today left in the machine. */
+export const cloudOperations: readonly CleaningOperation[] = [
+  {
+    id: 'cloud-init-state',
+    title:
+      'Removes what cloud-init knows of this instance and the files it made for it, so that it starts anew.',
+    default: true,
+    actions: [
+      { remove: ['/var/lib/cloud/*', '/run/cloud-init/*'], except: ['/var/lib/cloud/seed'] },
+      {
+        when: 'cloud-init-network',
+        remove: [
+          '/etc/netplan/50-cloud-init.yaml',
+          '/etc/NetworkManager/conf.d/{99-cloud-init,30-cloud-init-ip6-addr-gen-mode}.conf',
+          '/etc/NetworkManager/system-connections/cloud-init-*.nmconnection',
+          '/etc/systemd/network/10-cloud-init-*.{network,link,netdev}',
+          '/etc/network/interfaces.d/50-cloud-init{,.cfg}',
+        ],
+      },
+      {
+        when: 'cloud-init',
+        remove: ['/etc/ssh/sshd_config.d/50-cloud-init.conf', '/etc/sudoers.d/90-cloud-init-users'],
+      },
+      { when: 'cloud-init', edit: ['/etc/fstab'], editor: 'fstab-cloud-init' },
+    ],
+  },
+  {
+    id: 'cloud-init-seed',
+    title: 'Removes the user data that was left for cloud-init inside the image.',
+    default: true,
+    risk: 'A guest that gets its user data from inside the image only starts without it.',
+    actions: [{ empty: ['/var/lib/cloud/seed'] }],
+  },
+  {
+    id: 'agents',
+    title:
+      'Removes the registrations of cloud and support agents: AWS, Azure, Google, Ubuntu Pro, monitoring.',
+    default: true,
+    risk: 'The agent registers again as a new machine.',
+    actions: [
+      {
+        remove: [
+          '/var/lib/amazon/ssm/{registration,Vault,runtimeconfig,ipc,i-*}',
+          '/var/lib/waagent/*',
+          '/var/lib/{google,gce}/*',
+          '/var/lib/ubuntu-advantage/{private,jobs-status.json,machine-token.json}',
+          '/var/lib/update-notifier/*',
+          '/etc/{newrelic-infra,datadog-agent}/*.{key,token}',
+          '/etc/datadog-agent/auth_token',
+          '/var/lib/{landscape,zabbix-agent,telegraf,otelcol}/*.{key,id,token,secret}',
+          '/var/lib/landscape/client/*',
+          '/etc/one-context.d/*.env',
+          '/var/lib/heat-cfntools/*',
+          '/var/lib/os-collect-config/*',
+          '/etc/insights-client/{machine-id,.registered,.unregistered}',
+        ],
+      },
+    ],
+  },
+  {
+    id: 'snapd-state',
+    title: 'Removes the state of snapd with the identity of the device.',
+    default: false,
+    risk: 'Installed snaps are forgotten and have to be installed again.',
+    actions: [{ remove: ['/var/lib/snapd/{state.json,device,cookie,auth}'] }],
+  },
+]

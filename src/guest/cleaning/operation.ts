@@ -1,0 +1,74 @@
+import type { OsFamily } from '../inspect/os-release.ts'
+import type { ContentName } from './contents.ts'
+import type { EditorName } from './editors.ts'
+
+/**
+ * One thing cleaning can do, as data. Adding an operation is adding one of these to the catalogue, and an example
+ * to `test/guest/cleaning/planted.ts`.
+ */
+export interface CleaningOperation {
+  /** What `--enable` and `--disable` take. */
+  readonly id: string
+  /** One sentence for people, in the third person. */
+  readonly title: string
+  /** Whether the `default` profile has it. */
+  readonly default: boolean
+  /** Whether the `minimal` profile has it: what must differ between two clones, and nothing else. */
+  readonly minimal?: true
+  /** What somebody may miss afterwards, as one sentence. */
+  readonly risk?: string
+  /** Name of the virt-sysprep operation it stands for. */
+  readonly virtSysprep?: string
+  readonly actions: readonly CleaningAction[]
+}
+
+export type CleaningAction = (RemoveAction | EmptyAction | TruncateAction | EditAction | WriteAction) &
+  ActionConditions
+
+/** Patterns are those of `parsePattern`: `*` within a name, `**` across directories, `{home}` for every home. */
+export interface RemoveAction {
+  readonly remove: readonly string[]
+  readonly except?: readonly string[]
+  /** Leaves directories that match, and what is in them. */
+  readonly filesOnly?: true
+}
+
+/** Removes all a directory holds, files with a leading dot too; the directory keeps inode, mode and owner. */
+export interface EmptyAction {
+  readonly empty: readonly string[]
+}
+
+/** Makes regular files empty; inode, owner, mode and extended attributes stay. */
+export interface TruncateAction {
+  readonly truncate: readonly string[]
+}
+
+/** Rewrites files with one of the structured editors, record by record. */
+export interface EditAction {
+  readonly edit: readonly string[]
+  readonly editor: EditorName
+}
+
+/** Gives existing files a fixed content; what does not exist is not created. */
+export interface WriteAction {
+  readonly write: readonly string[]
+  readonly content: ContentName
+}
+
+export interface ActionConditions {
+  /** Only in guests of these families. */
+  readonly families?: readonly OsFamily[]
+  /** Not in guests of these families. */
+  readonly notFamilies?: readonly OsFamily[]
+  /** Only where this holds; where it does not, and there is something to do, the plan has a warning. */
+  readonly when?: CleaningCondition
+}
+
+/** Conditions on what the guest will do by itself when a clone of it starts. */
+export const cleaningConditions = {
+  'cloud-init': 'cloud-init is installed and enabled',
+  'cloud-init-network': 'cloud-init writes the network configuration',
+  systemd: 'systemd starts the guest',
+} as const
+
+export type CleaningCondition = keyof typeof cleaningConditions

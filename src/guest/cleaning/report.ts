@@ -1,0 +1,22 @@
+import type { GuestWarning } from '../warnings.ts'
+import type { PlanEntry } from './plan.ts'
+import type { ProfileName } from './select-operations.ts'
+
+/** What was done to a guest. JSON. */
+export interface CleaningReport {
+  readonly profile: ProfileName
+  /** False when there was nothing to do, and nothing was done. */
+  readonly changed: boolean
+  /** Each operation that was looked at, with how much it did. */
+  readonly operations: readonly OperationReport[]
+  readonly entries: readonly PlanEntry[]
+  readonly warnings: readonly GuestWarning[]
+}
+
+export interface OperationReport {
+  readonly id: string
+  readonly title: string
+  /** Paths changed. */
+  readonly paths: number
+  readonly bytes: number
+}

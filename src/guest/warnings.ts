@@ -1,0 +1,22 @@
+/** Every code a warning about a guest can have, with its meaning. Warnings are data, never thrown. */
+export const guestWarningCodes = {
+  GUEST_UNKNOWN_OS: 'The distribution is not one whose habits are known; the general rules were used.',
+  GUEST_PARTITION_UNTOUCHED: 'A partition whose content cannot be read is carried over as it is.',
+  GUEST_VOLUME_NOT_MOUNTED:
+    'A file system of the image belongs to no path of the guest; its files are carried over.',
+  GUEST_VOLUME_MISSING: 'The guest expects a file system that the image does not hold.',
+  GUEST_FILES_HIDDEN: 'A directory below a mount point holds files that the guest itself cannot see.',
+  GUEST_HIBERNATED: 'The guest was hibernated; the memory it had saved is dropped.',
+  CLEANING_HOST_KEYS_NOT_REGENERATED: 'Nothing in the guest makes new SSH host keys at the next start.',
+  CLEANING_LINK_TARGET_LEFT: 'A link was removed and what it points to stays.',
+  CLEANING_HARD_LINK:
+    'A file has further names outside what is cleaned; the name was removed, not the content.',
+  CLEANING_KEPT: 'Something that would have been cleaned was kept because a pattern says so.',
+  CLEANING_OPERATION_SKIPPED:
+    'Part of an operation does not apply because the guest could not restore what it removes.',
+} as const
+
+export interface GuestWarning {
+  readonly code: keyof typeof guestWarningCodes
+  readonly message: string
+}

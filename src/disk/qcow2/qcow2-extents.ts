@@ -1,5 +1,6 @@
 import type { AbortOptions } from '../../core/abort.ts'
 import type { Disk, Extent } from '../disk.ts'
+import { mergeExtents } from '../merge-extents.ts'
 import type { ClusterMap } from './cluster-map.ts'
 import type { DecodeRun } from './decode-entries.ts'
 
@@ -14,17 +15,8 @@ export interface Qcow2ExtentsOptions extends AbortOptions {
  * The extents of an image, neighbours of one kind joined. Absent L2 tables cost a glance at the L1 table each. What
  * is not allocated is what the backing file says, or zero.
  */
-export async function* qcow2Extents(options: Qcow2ExtentsOptions): AsyncGenerator<Extent, void, undefined> {
-  let current: Extent = { offset: 0, length: 0, kind: 'zero' }
-  for await (const extent of pieces(options)) {
-    if (extent.kind === current.kind) {
-      current = { ...current, length: current.length + extent.length }
-    } else {
-      if (current.length > 0) yield current
-      current = extent
-    }
-  }
-  if (current.length > 0) yield current
+export function qcow2Extents(options: Qcow2ExtentsOptions): AsyncGenerator<Extent, void, undefined> {
+  return mergeExtents(pieces(options))
 }
 
 async function* pieces(options: Qcow2ExtentsOptions): AsyncGenerator<Extent, void, undefined> {

@@ -1,0 +1,21 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import { type ClusterCompression, compressClusters } from './compress-clusters.ts'
+
+/** One batch on its way to a worker and back; its buffers are handed over, not copied. */
+export interface CompressorRequest {
+  readonly id: number
+  readonly input: Uint8Array<ArrayBuffer>
+  readonly output: Uint8Array<ArrayBuffer>
+}
+
+export interface CompressorAnswer extends CompressorRequest {
+  readonly sizes: Uint32Array<ArrayBufferLike>
+}
+
+const compression: ClusterCompression = workerData
+
+parentPort?.on('message', ({ id, input, output }: CompressorRequest) => {
+  const sizes = compressClusters(input, output, compression)
+  const answer: CompressorAnswer = { id, input, output, sizes }
+  parentPort?.postMessage(answer, [input.buffer, output.buffer])
+})

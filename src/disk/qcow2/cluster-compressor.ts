@@ -1,0 +1,78 @@
+import { availableParallelism } from 'node:os'
+import { Worker } from 'node:worker_threads'
+import { MiB } from '../../core/bytes.ts'
+import { siblingModule } from '../../transfer/sibling-module.ts'
+import type { CompressorAnswer, CompressorRequest } from './cluster-compressor-worker.ts'
+import type { ClusterCompression } from './compress-clusters.ts'
+
+/** Clusters to be compressed; `input` is theirs one behind the other. */
+export interface ClusterBatch {
+  readonly input: Uint8Array<ArrayBuffer>
+  readonly output: Uint8Array<ArrayBuffer>
+}
+
+export interface CompressedBatch extends ClusterBatch {
+  /** As `compressClusters` gives them; the data lie in `output`, those of incompressible clusters in `input`. */
+  readonly sizes: Uint32Array<ArrayBufferLike>
+}
+
+export interface ClusterCompressor {
+  /** Bytes of a full batch: several clusters, since a message to a thread costs as much as a small one. */
+  readonly batchSize: number
+  /** Batches that keep all threads busy; more only take memory. */
+  readonly inFlight: number
+  /** Batches come back in any order. Their buffers belong to the compressor until then. */
+  compress(batch: ClusterBatch): Promise<CompressedBatch>
+  close(): Promise<void>
+}
+
+/** More threads than a disk or a network could feed only cost memory. */
+const maximumThreads = 8
+
+/** A thread per core, at most 8, compressing clusters. Memory is about 10 MiB a thread and 2 batches. */
+export function openClusterCompressor(options: ClusterCompression): ClusterCompressor {
+  const waiting = new Map<number, PromiseWithResolvers<CompressedBatch>>()
+  const threads = Math.min(availableParallelism(), maximumThreads)
+  const workers = Array.from({ length: threads }, startWorker)
+  let nextId = 0
+  let failure: Error | null = null
+
+  function startWorker(): Worker {
+    const worker = new Worker(siblingModule('cluster-compressor-worker', import.meta.url), {
+      workerData: options,
+      execArgv: [],
+    })
+    worker.on('message', (answer: CompressorAnswer) => {
+      waiting.get(answer.id)?.resolve(answer)
+      waiting.delete(answer.id)
+    })
+    worker.on('error', (error: Error) => fail(error))
+    worker.on('exit', (code) => fail(new Error(`A compressing thread stopped with code ${code}`)))
+    return worker
+  }
+
+  function fail(error: Error): void {
+    failure ??= error
+    for (const { reject } of waiting.values()) reject(failure)
+    waiting.clear()
+  }
+
+  return {
+    batchSize: Math.max(MiB, options.clusterSize),
+    inFlight: threads + 2,
+    async compress({ input, output }) {
+      if (failure) throw failure
+      const id = nextId
+      nextId += 1
+      const answer = Promise.withResolvers<CompressedBatch>()
+      waiting.set(id, answer)
+      const request: CompressorRequest = { id, input, output }
+      // Batches are alike, so turns are as good as asking who is idle.
+      workers[id % threads]?.postMessage(request, [input.buffer, output.buffer])
+      return answer.promise
+    },
+    async close() {
+      await Promise.all(workers.map((worker) => worker.terminate()))
+    },
+  }
+}

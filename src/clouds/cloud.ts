@@ -73,7 +73,7 @@ export type DigestAlgorithm = 'md5' | 'sha1' | 'sha256' | 'sha512'
 /** `pending`: recorded, without complete data. `error` is final. */
 export type ImageStatus = 'pending' | 'active' | 'deactivated' | 'error'
 
-export interface CloudImage {
+export type CloudImage = {
   readonly id: string
   readonly name: string
   readonly status: ImageStatus

@@ -3,6 +3,7 @@ import { access, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import type { AbortOptions } from '../../core/abort.ts'
+import { MiB } from '../../core/bytes.ts'
 import { CoreError } from '../../core/errors.ts'
 import { runProgram } from '../../core/program.ts'
 import { hostBoot } from './host-boot.ts'
@@ -73,10 +74,10 @@ async function examine(
   refusal: string | null,
   options: HypervisorOptions,
 ): Promise<Omit<HypervisorVerdict, 'version'>> {
-  const sector = join(scratch, 'boot-sector')
-  await writeFile(sector, bootSector())
+  const path = join(scratch, 'test-disk')
+  await writeFile(path, testDisk())
   const boot = (accelerator: 'kvm' | 'tcg', sandbox: boolean, limit: number) =>
-    microBoot(sector, { ...options, accelerator, sandbox, limit })
+    microBoot(path, { ...options, accelerator, sandbox, limit })
 
   const sandbox = await boot('tcg', true, emulationLimit)
   if (refusal !== null) return { accelerator: 'tcg', sandbox, reason: refusal }
@@ -108,12 +109,12 @@ interface MicroBootOptions extends HypervisorOptions {
   limit: number
 }
 
-async function microBoot(sector: string, options: MicroBootOptions): Promise<boolean> {
+async function microBoot(path: string, options: MicroBootOptions): Promise<boolean> {
   const disk = {
     driver: 'raw',
     'node-name': 'disk',
     'read-only': true,
-    file: { driver: 'file', filename: sector },
+    file: { driver: 'file', filename: path },
   }
   const programArguments = [
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-m', '32', '-accel', options.accelerator],
@@ -138,12 +139,12 @@ async function microBoot(sector: string, options: MicroBootOptions): Promise<boo
 const successExit = 0x10 * 2 + 1
 
 /**
- * Waits for three ticks of the BIOS clock, then ends the machine: the firmware has run in all its modes by then, and
- * interrupts arrive.
+ * A disk that waits for three ticks of the BIOS clock, then ends the machine: the firmware has run in all its modes by
+ * then, and interrupts arrive. The firmware boots from no disk smaller than a cylinder.
  */
-function bootSector(): Buffer {
-  const sector = Buffer.alloc(64 * 1024)
-  sector.set([
+function testDisk(): Buffer {
+  const disk = Buffer.alloc(MiB)
+  disk.set([
     ...[0xfb], //                   sti
     ...[0x31, 0xc0], //             xor ax, ax
     ...[0x8e, 0xd8], //             mov ds, ax
@@ -158,6 +159,6 @@ function bootSector(): Buffer {
     ...[0xee], //                   out dx, al
     ...[0xf4, 0xeb, 0xfd], //       halt for ever
   ])
-  sector.writeUInt16LE(0xaa55, 510)
-  return sector
+  disk.writeUInt16LE(0xaa55, 510)
+  return disk
 }

@@ -3,9 +3,8 @@ import { rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { z } from 'zod'
-import type { AbortOptions } from '../../core/abort.ts'
+import { type AbortOptions, poll, throwIfCancelled } from '../../core/abort.ts'
 import { CoreError } from '../../core/errors.ts'
-import { runProgram } from '../../core/program.ts'
 import type { InstanceStatus } from '../cloud.ts'
 import { CloudError } from '../errors.ts'
 import { hostBoot } from './host-boot.ts'
@@ -16,6 +15,7 @@ import { killProcess, pidFileOf, processState, waitForEnd } from './machine-proc
 import { qemuArguments } from './qemu-arguments.ts'
 import { nothing, withQmp } from './qmp.ts'
 import { readTail } from './read-tail.ts'
+import { startDaemon } from './start-daemon.ts'
 
 export interface MachineStatus {
   readonly status: InstanceStatus
@@ -23,6 +23,7 @@ export interface MachineStatus {
 }
 
 const startAttempts = 5
+const startDeadline = 60_000
 /** A whole system under emulation needs its time to shut down. */
 const defaultStopDeadline = 120_000
 const quitDeadline = 15_000
@@ -61,20 +62,50 @@ export async function startMachine(
       pidFile: pidFileOf(path),
     })
     try {
-      await runProgram(options.hypervisor, programArguments, {
-        timeout: 60_000,
-        workingDirectory: path,
-        package: 'qemu-system-x86',
-        signal: options.signal,
-      })
+      await runMachine(path, programArguments, options)
       return { ...record, sshPort, hostBoot: await hostBoot(), fault: null }
     } catch (error) {
-      // Whoever started it may have been stopped in between.
       await killProcess(path, record.id)
       // Between choosing a free port and QEMU's taking it, or while the machine was stopped, another took it.
-      const portTaken = error instanceof CoreError && /host forwarding rule/.test(error.message)
+      const portTaken = error instanceof CloudError && /host forwarding rule/.test(error.message)
       if (!portTaken || attempt === startAttempts) throw startError(error, record)
     }
+  }
+}
+
+/** Starts QEMU and waits until its monitor answers: then the whole machine has been set up. */
+async function runMachine(
+  path: string,
+  programArguments: readonly string[],
+  { hypervisor, signal }: HypervisorOptions,
+): Promise<void> {
+  throwIfCancelled(signal)
+  const child = await startDaemon(hypervisor, programArguments, {
+    workingDirectory: path,
+    logFile: join(path, 'qemu.log'),
+    package: 'qemu-system-x86',
+  })
+  try {
+    await poll({
+      what: 'the monitor of the machine',
+      deadline: startDeadline,
+      interval: 10,
+      maximumInterval: 100,
+      signal,
+      attempt: async () => {
+        if (child.exitCode !== null || child.signalCode !== null) {
+          const ending = child.signalCode ?? `exit code ${child.exitCode}`
+          throw new CloudError(
+            'INSTANCE_FAILED',
+            `QEMU ended with ${ending}. ${await lastLines(path)}`.trim(),
+          )
+        }
+        return (await tryQmp(path, { signal }, async () => undefined)) || undefined
+      },
+    })
+  } catch (error) {
+    child.kill('SIGKILL')
+    throw error
   }
 }
 
@@ -152,7 +183,8 @@ async function tryQmp(
 }
 
 function startError(error: unknown, record: InstanceRecord): unknown {
-  if (!(error instanceof CoreError) || !/^PROGRAM_(FAILED|TIMED_OUT)$/.test(error.code)) return error
+  const isFailure = error instanceof CloudError || (error instanceof CoreError && error.code === 'TIMED_OUT')
+  if (!isFailure) return error
   return new CloudError(
     'INSTANCE_FAILED',
     `Instance "${record.name}" (${record.id}) did not start: ${error.message}`,
@@ -163,9 +195,12 @@ function startError(error: unknown, record: InstanceRecord): unknown {
 }
 
 async function faultOf(path: string): Promise<string> {
-  const log = (await readTail(join(path, 'qemu.log'), 2_000)).trim()
-  const lastLines = log.split('\n').slice(-3).join(' ')
-  return lastLines === '' ? 'Its process was killed.' : `Its process ended: ${lastLines}`
+  const lines = await lastLines(path)
+  return lines === '' ? 'Its process was killed.' : `Its process ended: ${lines}`
+}
+
+async function lastLines(path: string): Promise<string> {
+  return (await readTail(join(path, 'qemu.log'), 2_000)).trim().split('\n').slice(-3).join(' ')
 }
 
 async function freePort(): Promise<number> {

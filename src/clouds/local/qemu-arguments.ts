@@ -43,9 +43,7 @@ export function qemuArguments(options: QemuArgumentsOptions): string[] {
     ...['-chardev', 'socket,id=qmp,path=qmp.sock,server=on,wait=off', '-mon', 'chardev=qmp,mode=control'],
     ...['-device', 'virtio-serial-pci', '-chardev', 'socket,id=agent,path=agent.sock,server=on,wait=off'],
     ...['-device', 'virtserialport,chardev=agent,name=org.qemu.guest_agent.0'],
-    // A daemon keeps its stderr only while logging is on; no system emulator ever logs this item.
-    ...['-d', 'strace', '-D', 'qemu.log'],
-    ...['-daemonize', '-pidfile', options.pidFile],
+    ...['-pidfile', options.pidFile],
   ]
 }
 

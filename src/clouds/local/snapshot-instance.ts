@@ -1,6 +1,5 @@
 import { join } from 'node:path'
 import type { AbortOptions } from '../../core/abort.ts'
-import { writeQcow2 } from '../../disk/qcow2/qcow2-writer.ts'
 import type { CreateOptions, NewImage, Snapshot } from '../cloud.ts'
 import { CloudError } from '../errors.ts'
 import { backUpRunningDisk } from './backup-running-disk.ts'
@@ -73,8 +72,11 @@ async function storeOverlay(
 ): Promise<Snapshot> {
   const disk = await openOverlay(stores, path, { instance, signal })
   try {
-    const write = (sink: Parameters<typeof writeQcow2>[1]) => writeQcow2(disk, sink, { signal })
-    const record = await uploadImage(stores, imageId, write, { signal, record: { quiesced } })
+    const { writeQcow2 } = await import('../../disk/qcow2/qcow2-writer.ts')
+    const record = await uploadImage(stores, imageId, (sink) => writeQcow2(disk, sink, { signal }), {
+      signal,
+      record: { quiesced },
+    })
     return { image: toCloudImage(record), quiesced }
   } finally {
     await disk.close()

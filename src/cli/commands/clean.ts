@@ -1,0 +1,66 @@
+import type { Command } from 'commander'
+import { presentOperations, presentPlan } from '../render/cleaning.ts'
+import { presentFile } from '../render/stored-file.ts'
+import { presentStored } from '../render/stored-image.ts'
+import { writeReport } from '../render/write-report.ts'
+import { runJob } from '../run-job.ts'
+import { type CommonOptions, common, print, withImagewright } from '../session.ts'
+import { addCleaningOptions, type CleaningOptions, readCleaningOptions } from './cleaning-options.ts'
+
+interface Options extends CommonOptions, CleaningOptions {
+  output?: string
+  name?: string
+  dryRun?: boolean
+  report?: string
+  listOperations?: boolean
+}
+
+export function addCleanCommand(program: Command): void {
+  const command = program
+    .command('clean [thing]')
+    .summary('remove what must not be shared, without booting')
+    .description(
+      'Cleans a disk-image file in place, or an image of a cloud into a new image beside it. Nothing is mounted and nothing of the guest runs. What is deleted, now or earlier, reads as zeros afterwards.',
+    )
+    .option('--dry-run', 'list every path, operation and size, and change nothing')
+    .option('--list-operations', 'list the operations and what each profile runs')
+    .option('-o, --output <file>', 'write the cleaned disk here instead of replacing the file')
+    .option('--name <name>', 'name of the new image in the cloud (default: the old name and " (clean)")')
+    .option('--report <file>', 'write the cleaning report here, as JSON')
+  addCleaningOptions(command)
+  common(command, [
+    'imagewright clean disk.qcow2 --dry-run',
+    'imagewright clean disk.qcow2 --report report.json',
+    'imagewright clean disk.raw -o shared.raw --disable package-manager-cache',
+    'imagewright clean local:web1-backup --name "web1 for everybody"',
+    'imagewright clean --list-operations',
+  ])
+  command.action(async (thing: string | undefined, options: Options) => {
+    if (options.listOperations) {
+      const { catalogue } = await import('../../guest/cleaning/catalogue.ts')
+      print(options, catalogue, presentOperations)
+      return
+    }
+    if (thing === undefined) return command.error("error: missing required argument 'thing'")
+    await withImagewright(options, async (imagewright) => {
+      const clean = readCleaningOptions(options)
+      if (options.dryRun) {
+        const plan = await imagewright.planCleaning(thing, clean)
+        if (options.report) await writeReport(options.report, plan)
+        print(options, plan, presentPlan)
+        return
+      }
+      if (imagewright.isFile(thing)) {
+        const output = options.output ? { output: options.output } : {}
+        const result = await runJob(options, imagewright.cleanFile(thing, { clean, ...output }))
+        if (options.report) await writeReport(options.report, result.cleaning)
+        print(options, result, presentFile)
+        return
+      }
+      const name = options.name ? { name: options.name } : {}
+      const result = await runJob(options, imagewright.cleanStoredImage(thing, { clean, ...name }))
+      if (options.report) await writeReport(options.report, result.cleaning)
+      print(options, result, presentStored)
+    })
+  })
+}

@@ -1,0 +1,46 @@
+import { type Command, Option } from 'commander'
+import { presentFile } from '../render/stored-file.ts'
+import { runJob } from '../run-job.ts'
+import { type CommonOptions, common, print, withImagewright } from '../session.ts'
+import { addFileOptions, type FileOptions, readFileOptions } from './file-options.ts'
+
+interface Options extends CommonOptions, FileOptions {
+  inputFormat?: string
+  allowBacking?: boolean
+  verify?: boolean
+}
+
+export function addConvertCommand(program: Command): void {
+  const command = program
+    .command('convert <in> <out>')
+    .summary('disk-image file to another format')
+    .description(
+      'Converts a disk-image file. The input is checked first; the output appears under its name when it is complete. "-" as the output writes to stdout.',
+    )
+    .addOption(
+      new Option('--input-format <format>', 'what the input is declared to be').choices(['raw', 'qcow2']),
+    )
+    .option('--allow-backing', 'follow a backing file, in the same folder as the input')
+    .option('--verify', 'read the output back and compare before it appears')
+  addFileOptions(command)
+  common(command, [
+    'imagewright convert disk.raw disk.qcow2',
+    'imagewright convert disk.raw disk.qcow2 --compress zstd --checksum sha256',
+    'imagewright convert disk.qcow2 - --format raw | ssh backup "cat > disk.raw"',
+  ])
+  command.action(async (input: string, output: string, options: Options) => {
+    await withImagewright(options, async (imagewright) => {
+      const request = {
+        ...readFileOptions(options),
+        ...(options.inputFormat ? { inputFormat: options.inputFormat } : {}),
+        allowBacking: options.allowBacking ?? false,
+        verify: options.verify ?? false,
+      }
+      if (output === '-') {
+        await imagewright.convertToStream(input, process.stdout, request)
+        return
+      }
+      print(options, await runJob(options, imagewright.convertImage(input, output, request)), presentFile)
+    })
+  })
+}

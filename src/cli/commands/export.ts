@@ -1,0 +1,41 @@
+import type { Command } from 'commander'
+import { presentFile } from '../render/stored-file.ts'
+import { writeReport } from '../render/write-report.ts'
+import { runJob } from '../run-job.ts'
+import { type CommonOptions, common, print, withImagewright } from '../session.ts'
+import { addCleaningOptions, type CleaningOptions, readCleaningOptions } from './cleaning-options.ts'
+import { addFileOptions, type FileOptions, readFileOptions } from './file-options.ts'
+
+interface Options extends CommonOptions, CleaningOptions, FileOptions {
+  clean?: boolean
+  report?: string
+}
+
+export function addExportCommand(program: Command): void {
+  const command = program
+    .command('export <source> <file>')
+    .summary('image, instance or file to a disk-image file')
+    .description(
+      'Writes an image, an instance or a file as a disk-image file (raw or qcow2), cleaned on the way if asked. The file is read back and compared before it appears under its name.',
+    )
+    .option('--clean', 'clean it on the way')
+    .option('--report <file>', 'write the cleaning report here, as JSON')
+  addFileOptions(command)
+  addCleaningOptions(command)
+  common(command, [
+    'imagewright export local:"web golden" web.qcow2',
+    'imagewright export local:web1 web1.raw --clean',
+    'imagewright export local:"web golden" web.qcow2 --compress zstd --checksum sha256',
+  ])
+  command.action(async (source: string, file: string, options: Options) => {
+    await withImagewright(options, async (imagewright) => {
+      const handle = imagewright.exportImage(source, file, {
+        ...readFileOptions(options),
+        clean: options.clean ? readCleaningOptions(options) : null,
+      })
+      const result = await runJob(options, handle)
+      if (options.report) await writeReport(options.report, result.cleaning)
+      print(options, result, presentFile)
+    })
+  })
+}

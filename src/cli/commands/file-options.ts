@@ -1,0 +1,52 @@
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { parseSize } from '../../core/bytes.ts'
+import type { FileRequest } from '../../operations/requests.ts'
+
+export interface FileOptions {
+  format?: 'raw' | 'qcow2'
+  compress?: 'zlib' | 'zstd'
+  level?: number
+  clusterSize?: number
+  checksum?: 'md5' | 'sha1' | 'sha256' | 'sha512'
+  force?: boolean
+}
+
+/** Adds the options that say how a disk-image file is written. */
+export function addFileOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--format <format>', 'format of the output; told by its extension otherwise').choices([
+        'raw',
+        'qcow2',
+      ]),
+    )
+    .addOption(new Option('--compress <method>', 'compress the clusters (qcow2)').choices(['zlib', 'zstd']))
+    .option('--level <n>', 'effort of the compression, in the method’s own scale', readInteger)
+    .option('--cluster-size <size>', 'cluster size (qcow2), for example 64K', parseSize)
+    .addOption(
+      new Option('--checksum <algorithm>', 'compute this digest of the output while writing it').choices([
+        'md5',
+        'sha1',
+        'sha256',
+        'sha512',
+      ]),
+    )
+    .option('-f, --force', 'replace an existing file')
+}
+
+export function readFileOptions(options: FileOptions): FileRequest {
+  return {
+    ...(options.format ? { format: options.format } : {}),
+    ...(options.compress ? { compression: options.compress } : {}),
+    ...(options.level === undefined ? {} : { level: options.level }),
+    ...(options.clusterSize === undefined ? {} : { clusterSize: options.clusterSize }),
+    ...(options.checksum ? { checksum: options.checksum } : {}),
+    overwrite: options.force ?? false,
+  }
+}
+
+function readInteger(text: string): number {
+  const value = Number(text)
+  if (!Number.isInteger(value)) throw new InvalidArgumentError('It must be a whole number.')
+  return value
+}

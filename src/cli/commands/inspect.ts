@@ -1,0 +1,24 @@
+import { type Command, Option } from 'commander'
+import { presentInspection } from '../render/inspection.ts'
+import { type CommonOptions, common, print, withImagewright } from '../session.ts'
+
+export function addInspectCommand(program: Command): void {
+  const command = program
+    .command('inspect <thing>')
+    .summary('what is in an image, and whether it is safe')
+    .description(
+      'Shows format, sizes, the safety verdict, partitions, file systems and the system inside. Changes nothing, and reads only what it needs.',
+    )
+    .addOption(new Option('--format <format>', 'what it is declared to be').choices(['raw', 'qcow2']))
+  common(command, [
+    'imagewright inspect disk.qcow2',
+    'imagewright inspect local:"web golden" --json',
+    'imagewright inspect upload.img --format raw',
+  ])
+  command.action(async (thing: string, options: CommonOptions & { format?: string }) => {
+    await withImagewright(options, async (imagewright) => {
+      const inspection = await imagewright.inspect(thing, options.format ? { format: options.format } : {})
+      print(options, inspection, (result) => presentInspection(result, { verbose: options.verbose ?? false }))
+    })
+  })
+}

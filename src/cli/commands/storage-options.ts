@@ -1,0 +1,50 @@
+import { type Command, Option } from 'commander'
+import type { StorageRequest } from '../../operations/requests.ts'
+import { list, several } from '../session.ts'
+import { readPairs } from './pairs.ts'
+
+export interface StorageOptions {
+  format?: 'raw' | 'qcow2'
+  compress?: 'zlib' | 'zstd'
+  visibility: 'private' | 'shared' | 'community' | 'public'
+  member?: string[]
+  property?: string[]
+  tag?: string[]
+  protected?: boolean
+  bootTest?: boolean
+  allowDuplicateName?: boolean
+}
+
+/** Adds the options that say how and for whom an image is stored in a cloud. */
+export function addStorageOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--format <format>', 'container format of the stored image').choices(['raw', 'qcow2']),
+    )
+    .addOption(new Option('--compress <method>', 'compress it').choices(['zlib', 'zstd']))
+    .addOption(
+      new Option('--visibility <who>', 'who may see it once it is verified')
+        .choices(['private', 'shared', 'community', 'public'])
+        .default('private'),
+    )
+    .option('--member <project>', 'share it with this project (repeatable)', several)
+    .option('--property <key=value>', 'record this with it (repeatable)', several)
+    .option('--tag <tags>', 'tags (comma-separated)', list)
+    .option('--protected', 'protect it against deletion')
+    .option('--boot-test', 'boot it once before it is published')
+    .option('--allow-duplicate-name', 'even if the cloud has an image of this name already')
+}
+
+export function readStorageOptions(options: StorageOptions): StorageRequest {
+  return {
+    ...(options.format ? { format: options.format } : {}),
+    ...(options.compress ? { compression: options.compress } : {}),
+    visibility: options.visibility,
+    members: options.member ?? [],
+    properties: readPairs(options.property ?? []),
+    tags: options.tag ?? [],
+    protected: options.protected ?? false,
+    bootTest: options.bootTest ?? false,
+    allowDuplicateName: options.allowDuplicateName ?? false,
+  }
+}

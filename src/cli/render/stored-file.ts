@@ -1,0 +1,21 @@
+import { formatSize } from '../../core/bytes.ts'
+import type { StoredFile } from '../../operations/store-file.ts'
+import { presentReport } from './cleaning.ts'
+import { properties } from './table.ts'
+
+export function presentFile({
+  path,
+  format,
+  virtualSize,
+  contentDigest,
+  checksum,
+  cleaning,
+}: StoredFile): string {
+  const facts = properties([
+    ['file', path],
+    ['format', `${format}, ${formatSize(virtualSize)} disk`],
+    ['verified', contentDigest ? `content sha256 ${contentDigest}` : null],
+    [checksum?.algorithm ?? 'checksum', checksum?.value ?? null],
+  ])
+  return cleaning ? `${facts}\n\n${presentReport(cleaning)}` : facts
+}

@@ -1,0 +1,85 @@
+import type { CloudImage } from '../../clouds/cloud.ts'
+import { formatSize } from '../../core/bytes.ts'
+import type { CreateImageResult } from '../../operations/create-image.ts'
+import type { SnapshotResult } from '../../operations/snapshot-instance.ts'
+import type { StoredImage } from '../../operations/store-image.ts'
+import { presentReport } from './cleaning.ts'
+import { printable, properties, table } from './table.ts'
+
+export function imageTable(images: readonly CloudImage[]): string {
+  return table(
+    ['ID', 'NAME', 'STATUS', 'FORMAT', 'SIZE', 'VISIBILITY', 'CREATED'],
+    images.map((image) => [
+      image.id,
+      printable(image.name),
+      image.status,
+      image.format ?? '-',
+      image.size === null ? '-' : formatSize(image.size),
+      image.visibility,
+      image.createdAt,
+    ]),
+  )
+}
+
+export function imageRow(image: CloudImage): string {
+  return properties([
+    ['id', image.id],
+    ['name', printable(image.name)],
+    ['status', image.status],
+    ['format', image.format],
+    ['size', image.size === null ? null : `${formatSize(image.size)} (${image.size} bytes)`],
+    ['virtual size', image.virtualSize === null ? null : formatSize(image.virtualSize)],
+    ['visibility', image.visibility],
+    ['owner', image.owner],
+    ['created', image.createdAt],
+    ['updated', image.updatedAt],
+    ['minimum disk', `${image.minDisk} GiB`],
+    ['minimum memory', `${image.minRam} MiB`],
+    ['protected', image.protected ? 'yes' : 'no'],
+    ['tags', image.tags.length > 0 ? image.tags.map(printable).join(', ') : null],
+    ...Object.entries(image.checksums),
+    ...Object.entries(image.properties).map(([key, value]): [string, string] => [
+      printable(key),
+      printable(value),
+    ]),
+  ])
+}
+
+export function presentStored({
+  cloud,
+  image,
+  contentDigest,
+  containerDigest,
+  cleaning,
+}: StoredImage): string {
+  const lines = [
+    properties([
+      ['image', `${cloud}:${printable(image.name)}`],
+      ['id', image.id],
+      ['size', image.size === null ? null : `${formatSize(image.size)} (${image.format})`],
+      ['visibility', image.visibility],
+      ['verified', contentDigest ? `content sha256 ${contentDigest}` : `stored sha256 ${containerDigest}`],
+    ]),
+  ]
+  if (cleaning) lines.push('', presentReport(cleaning))
+  return lines.join('\n')
+}
+
+export function presentCreated(result: CreateImageResult): string {
+  const { instance, snapshot } = result
+  const frozen = snapshot.quiesced === null ? '' : snapshot.quiesced ? ', frozen' : ', not frozen'
+  const from = properties([
+    ['instance', `${instance.cloud}:${printable(instance.name)} (${instance.id})`],
+    ['snapshot', `${snapshot.id}${frozen}, ${snapshot.kept ? 'kept' : 'released'}`],
+  ])
+  return `${from}\n${presentStored(result)}`
+}
+
+export function presentSnapshot({ cloud, image, quiesced }: SnapshotResult): string {
+  return properties([
+    ['image', `${cloud}:${printable(image.name)}`],
+    ['id', image.id],
+    ['size', image.size === null ? null : formatSize(image.size)],
+    ['frozen', quiesced ? 'yes' : 'no'],
+  ])
+}

@@ -1,0 +1,144 @@
+import { createHash, type Hash } from 'node:crypto'
+import type { AbortOptions } from '../core/abort.ts'
+import { KiB } from '../core/bytes.ts'
+import { isZero } from '../transfer/zeros.ts'
+import { ByteRangesBuilder, firstRangeEndingAfter, rangeEnd, rangeStart } from './byte-ranges.ts'
+import { collectDataRuns } from './data-runs.ts'
+import type { Disk } from './disk.ts'
+import { readAhead } from './read-ahead.ts'
+
+/**
+ * The content digest proves what a guest sees, whatever container it is in: SHA-256 over every 64 KiB block of the
+ * disk that is not all zeros, in order, each as its offset (64 bits, big-endian) followed by its bytes (the last block
+ * may be short), and then the disk's size (64 bits, big-endian). Cost follows data, not virtual size.
+ */
+const blockSize = 64 * KiB
+
+export interface ContentDigestOptions extends AbortOptions {
+  /** Bytes of guest data done and in all. */
+  onProgress?: (done: number, total: number) => void
+}
+
+/** The content digest of a disk, in hexadecimal. Holds a few buffers of 2 MiB. */
+export async function contentDigest(disk: Disk, options: ContentDigestOptions = {}): Promise<string> {
+  const { signal, onProgress } = options
+  const runs = await collectDataRuns(disk, { alignment: blockSize, signal })
+  const hasher = new ContentHasher(disk.size)
+  let done = 0
+  for await (const { offset, data } of readAhead(disk, { runs, signal })) {
+    hasher.update(offset, data)
+    done += data.length
+    onProgress?.(done, runs.total)
+  }
+  return hasher.digest()
+}
+
+export interface DigestedDisk {
+  readonly disk: Disk
+  /**
+   * The content digest of what was read through `disk`.
+   * @throws Error when some of the data was never read, since the digest would prove nothing about it
+   */
+  digest(options?: AbortOptions): Promise<string>
+}
+
+/**
+ * A view of the disk that computes the content digest from what its reader reads, so that a writer's single pass is
+ * enough. The reads must be issued in order; a reader that starts again from the front starts the digest again.
+ */
+export function digestWhileReading(disk: Disk): DigestedDisk {
+  let hasher = new ContentHasher(disk.size)
+  let earlier: Promise<void> = Promise.resolve()
+  return {
+    disk: {
+      size: disk.size,
+      extents: (options) => disk.extents(options),
+      close: () => disk.close(),
+      async read(target, offset, options) {
+        const reading = disk.read(target, offset, options)
+        const inOrder = Promise.all([reading, earlier]).then(() => {
+          if (offset < hasher.position) hasher = new ContentHasher(disk.size)
+          hasher.update(offset, target)
+        })
+        earlier = inOrder
+        await inOrder
+      },
+    },
+    async digest(options = {}) {
+      await earlier
+      const covered = hasher.covered.build()
+      for await (const { offset, length, kind } of disk.extents(options)) {
+        const index = firstRangeEndingAfter(covered, offset)
+        const isCovered = rangeStart(covered, index) <= offset && offset + length <= rangeEnd(covered, index)
+        if (kind === 'data' && !isCovered) {
+          throw new Error(`Data at ${offset} was never read, so its digest cannot be given.`)
+        }
+      }
+      return hasher.digest()
+    },
+  }
+}
+
+class ContentHasher {
+  readonly #hash: Hash = createHash('sha256')
+  readonly #size: number
+  readonly #offsetBytes = Buffer.alloc(8)
+  /** A block of which only a part has come so far. */
+  readonly #partial = Buffer.alloc(blockSize)
+  #partialOffset = -1
+  readonly covered = new ByteRangesBuilder()
+  /** End of what has been read. */
+  position = 0
+
+  constructor(size: number) {
+    this.#size = size
+  }
+
+  /** Takes a piece of the disk that starts at or after `position`. */
+  update(offset: number, data: Uint8Array): void {
+    this.covered.add(offset, data.length)
+    this.position = offset + data.length
+    for (let from = 0; from < data.length; ) {
+      const at = offset + from
+      const block = at - (at % blockSize)
+      const end = Math.min(from + block + blockSize - at, data.length)
+      this.#take(block, at, data.subarray(from, end))
+      from = end
+    }
+  }
+
+  digest(): string {
+    this.#flushPartial()
+    return this.#hash.update(this.#encode(this.#size)).digest('hex')
+  }
+
+  #take(block: number, at: number, bytes: Uint8Array): void {
+    if (this.#partialOffset !== block) this.#flushPartial()
+    if (bytes.length === this.#lengthOf(block)) {
+      this.#add(block, bytes)
+      return
+    }
+    this.#partialOffset = block
+    this.#partial.set(bytes, at - block)
+  }
+
+  #flushPartial(): void {
+    if (this.#partialOffset < 0) return
+    this.#add(this.#partialOffset, this.#partial.subarray(0, this.#lengthOf(this.#partialOffset)))
+    this.#partial.fill(0)
+    this.#partialOffset = -1
+  }
+
+  #add(block: number, bytes: Uint8Array): void {
+    if (!isZero(bytes)) this.#hash.update(this.#encode(block)).update(bytes)
+  }
+
+  #lengthOf(block: number): number {
+    return Math.min(blockSize, this.#size - block)
+  }
+
+  #encode(value: number): Buffer {
+    this.#offsetBytes.writeBigUInt64BE(BigInt(value))
+    return this.#offsetBytes
+  }
+}

@@ -1,0 +1,8 @@
+export type { Cloud, CloudImage, CloudInstance } from './clouds/cloud.ts'
+export { ImagewrightError } from './core/errors.ts'
+export type { JobEvent } from './core/events.ts'
+export type { CleaningInput } from './operations/cleaning-input.ts'
+export { Imagewright, type OpenOptions } from './operations/imagewright.ts'
+export type { Inspection } from './operations/inspect-thing.ts'
+export type { OperationHandle } from './operations/operation-handle.ts'
+export type * from './operations/requests.ts'

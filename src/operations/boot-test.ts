@@ -1,0 +1,74 @@
+import { once } from 'node:events'
+import { createConnection } from 'node:net'
+import type { Cloud, CloudInstance, InstanceAddress } from '../clouds/cloud.ts'
+import { type AbortOptions, poll } from '../core/abort.ts'
+import { CoreError } from '../core/errors.ts'
+import type { JobContext } from '../jobs/job.ts'
+import { OperationError } from './errors.ts'
+
+/** Enough for a full system under software emulation. */
+const bootDeadline = 8 * 60_000
+
+/**
+ * Starts an instance of the image, waits until its console shows a login or its SSH server greets, and terminates it.
+ * @throws OperationError `BOOT_TEST_FAILED` with the end of the console
+ */
+export async function bootTest(
+  context: JobContext,
+  cloud: Cloud,
+  { imageId }: { imageId: string },
+): Promise<void> {
+  const { signal } = context
+  const key = `${context.jobId}-boot-test`
+  await context.ledger.intend({ kind: 'instance', cloud: cloud.name, key, label: `boot test of ${imageId}` })
+  const instance = await cloud.instances.launch({ name: `boot test ${imageId}`, imageId }, { key, signal })
+  await context.ledger.created(key, instance.id)
+  await waitForLogin(cloud, instance.id, { signal })
+  await cloud.instances.terminate(instance.id, { signal })
+  await context.ledger.released(key)
+}
+
+async function waitForLogin(cloud: Cloud, id: string, options: AbortOptions): Promise<void> {
+  try {
+    await poll({
+      what: 'a login on the console or an SSH greeting',
+      deadline: bootDeadline,
+      interval: 1_000,
+      signal: options.signal,
+      attempt: async () =>
+        (await hasBooted(cloud, await cloud.instances.get(id, options), options)) ? true : undefined,
+    })
+  } catch (error) {
+    if (error instanceof CoreError && error.code === 'CANCELLED') throw error
+    const console = await cloud.instances.console(id, { maximumBytes: 2_000, ...options })
+    throw new OperationError('BOOT_TEST_FAILED', `The image did not boot: ${console.slice(-500).trim()}`, {
+      cause: error,
+    })
+  }
+}
+
+async function hasBooted(cloud: Cloud, instance: CloudInstance, options: AbortOptions): Promise<boolean> {
+  if (instance.status === 'error' || instance.status === 'stopped') {
+    throw new OperationError(
+      'BOOT_TEST_FAILED',
+      `The instance is ${instance.status}: ${instance.fault ?? 'it stopped'}.`,
+    )
+  }
+  const console = await cloud.instances.console(instance.id, { maximumBytes: 4_000, ...options })
+  if (/\blogin:\s*$/m.test(console)) return true
+  const address = await cloud.instances.address(instance.id, options)
+  return address !== null && greetsAsSsh(address)
+}
+
+async function greetsAsSsh(address: InstanceAddress): Promise<boolean> {
+  const socket = createConnection(address)
+  try {
+    const [greeting] = await once(socket, 'data', { signal: AbortSignal.timeout(2_000) })
+    return Buffer.isBuffer(greeting) && greeting.toString('latin1').startsWith('SSH-')
+  } catch {
+    // Refused or silent: it has not booted yet, which the caller's deadline covers.
+    return false
+  } finally {
+    socket.destroy()
+  }
+}

@@ -1,0 +1,45 @@
+import type { Disk } from '../disk/disk.ts'
+import { applyCleaning } from '../guest/cleaning/apply-cleaning.ts'
+import { planCleaning } from '../guest/cleaning/plan-cleaning.ts'
+import type { CleaningReport } from '../guest/cleaning/report.ts'
+import type { Guest } from '../guest/guest.ts'
+import { openGuest } from '../guest/open-guest.ts'
+import type { JobContext } from '../jobs/job.ts'
+import type { CleaningInput } from './cleaning-input.ts'
+import type { Environment } from './environment.ts'
+import { openWorkFolder } from './work-folder.ts'
+
+export interface CleanedDisk extends AsyncDisposable {
+  readonly disk: Disk
+  /** What was cleaned; null when nothing was asked for. */
+  readonly report: CleaningReport | null
+}
+
+/**
+ * A view of the disk with the cleaning applied and everything deleted reading as zeros. The disk itself is only read:
+ * what changes lives in the job's work folder until the view is disposed of.
+ */
+export async function cleanOnTheWay(
+  environment: Environment,
+  context: JobContext,
+  { disk, clean }: { disk: Disk; clean: CleaningInput | null },
+): Promise<CleanedDisk> {
+  if (!clean) return { disk, report: null, [Symbol.asyncDispose]: async () => undefined }
+  const { signal } = context
+  const work = await openWorkFolder(environment, context)
+  let guest: Guest | undefined
+  const dispose = async (): Promise<void> => {
+    await guest?.close()
+    await work[Symbol.asyncDispose]()
+  }
+  try {
+    guest = await openGuest(disk, { workFolder: work.path, signal })
+    const plan = await planCleaning(guest, { ...clean, signal })
+    const report = await applyCleaning(guest, plan, { signal })
+    for (const { code, message } of report.warnings) context.emit({ type: 'warning', code, message })
+    return { disk: await guest.scrubbed({ signal }), report, [Symbol.asyncDispose]: dispose }
+  } catch (error) {
+    await dispose()
+    throw error
+  }
+}

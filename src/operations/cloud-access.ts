@@ -1,0 +1,36 @@
+import type { Cloud } from '../clouds/cloud.ts'
+import { CloudError } from '../clouds/errors.ts'
+import { openCloud } from '../clouds/open-cloud.ts'
+import type { Config } from '../config/config.ts'
+
+/** The configured clouds, each opened when it is first used and kept until `close`. */
+export interface CloudAccess {
+  readonly names: readonly string[]
+  /** @throws CloudError `CLOUD_UNKNOWN` */
+  get(name: string): Promise<Cloud>
+  close(): Promise<void>
+}
+
+export function openCloudAccess(config: Config): CloudAccess {
+  const opened = new Map<string, Promise<Cloud>>()
+  const names = Object.keys(config.clouds)
+  return {
+    names,
+    get(name) {
+      const known = opened.get(name)
+      if (known) return known
+      const settings = config.clouds[name]
+      if (!settings) {
+        throw new CloudError('CLOUD_UNKNOWN', `No cloud "${name}" is configured.`, {
+          hint: `Known clouds: ${names.join(', ')}. Add one with: imagewright clouds add`,
+        })
+      }
+      const cloud = openCloud(name, settings)
+      opened.set(name, cloud)
+      return cloud
+    },
+    async close() {
+      await Promise.all([...opened.values()].map(async (cloud) => (await cloud).close()))
+    },
+  }
+}

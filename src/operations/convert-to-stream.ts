@@ -1,0 +1,47 @@
+import type { Writable } from 'node:stream'
+import type { AbortOptions } from '../core/abort.ts'
+import { writeDisk } from '../disk/write-disk.ts'
+import { createStreamSink } from '../transfer/stream-sink.ts'
+import { openDiskFile } from './convert-image.ts'
+import { OperationError } from './errors.ts'
+import type { ConvertRequest } from './requests.ts'
+
+/**
+ * Writes the disk of an image file into a stream.
+ * @throws OperationError `FORMAT_UNKNOWN` without a format, since a stream has no name to tell it by
+ */
+export async function convertToStream({
+  path,
+  output,
+  signal,
+  format,
+  inputFormat,
+  allowBacking = false,
+  compression,
+  level,
+  clusterSize,
+}: ConvertRequest & AbortOptions & { path: string; output: Writable }): Promise<void> {
+  if (!format) {
+    throw new OperationError('FORMAT_UNKNOWN', 'A stream has no name that says which format to write.', {
+      hint: 'Give --format.',
+    })
+  }
+  await using source = await openDiskFile(
+    { path, allowBacking, ...(inputFormat ? { format: inputFormat } : {}) },
+    { signal },
+  )
+  const sink = createStreamSink(output, 'stdout')
+  try {
+    await writeDisk(source.disk, sink, {
+      format,
+      ...(compression ? { compression } : {}),
+      ...(level === undefined ? {} : { level }),
+      ...(clusterSize === undefined ? {} : { clusterSize }),
+      signal,
+    })
+    await sink.finish({ signal })
+  } catch (error) {
+    await sink.abort()
+    throw error
+  }
+}

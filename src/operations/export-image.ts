@@ -1,0 +1,96 @@
+import { z } from 'zod'
+import type { AbortOptions } from '../core/abort.ts'
+import type { CheckedDisk } from '../disk/open-disk.ts'
+import type { JobContext } from '../jobs/job.ts'
+import type { OperationDefinition } from '../jobs/operation-definition.ts'
+import { cleaningInput } from './cleaning-input.ts'
+import { diskFileInput, openDiskFile } from './convert-image.ts'
+import { requireSnapshotState, snapshotKey, takeSnapshot } from './create-image.ts'
+import type { Environment } from './environment.ts'
+import { findImage, findInstance } from './find.ts'
+import { openImageDisk } from './open-image-disk.ts'
+import { fileInput, type StoredFile, storeFile } from './store-file.ts'
+
+const exportImageInput = z.strictObject({
+  source: z.discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('file'), file: diskFileInput }),
+    /** An image, or an instance when no image has that id or name. */
+    z.strictObject({ kind: z.literal('cloud'), cloud: z.string(), thing: z.string() }),
+  ]),
+  file: fileInput,
+  clean: cleaningInput.nullable().default(null),
+})
+
+export type ExportImageInput = z.infer<typeof exportImageInput>
+
+/** An image, an instance or a file as a disk-image file, cleaned on the way if asked, and read back before it appears. */
+export function exportImageOperation(
+  environment: Environment,
+): OperationDefinition<ExportImageInput, StoredFile> {
+  return {
+    name: 'export',
+    input: exportImageInput,
+    title: ({ source, file }) =>
+      `${source.kind === 'file' ? source.file.path : `${source.cloud}:${source.thing}`} to ${file.path}`,
+    run: (context, input) => exportImage(environment, context, input),
+  }
+}
+
+async function exportImage(
+  environment: Environment,
+  context: JobContext,
+  { source, file, clean }: ExportImageInput,
+): Promise<StoredFile> {
+  const { signal } = context
+  if (source.kind === 'file') {
+    const openSource = (options: AbortOptions): Promise<CheckedDisk> => openDiskFile(source.file, options)
+    return storeFile(environment, context, { file, openSource, clean, verify: true })
+  }
+  const cloud = await environment.clouds.get(source.cloud)
+  const found = await context.step('resolve', 'Looking up the source', () =>
+    findSource(environment, source, { signal }),
+  )
+  const imageId =
+    found.kind === 'image'
+      ? found.id
+      : (
+          await context.step('snapshot', 'Taking a snapshot', () =>
+            takeSnapshot(context, cloud, { instance: found, name: `${found.name} (snapshot)` }),
+          )
+        ).id
+  const stored = await storeFile(environment, context, {
+    file,
+    openSource: (options) => openImageDisk(cloud, imageId, options),
+    clean,
+    verify: true,
+  })
+  if (found.kind === 'instance') {
+    await context.step('release', 'Releasing the snapshot', async () => {
+      await cloud.images.delete(imageId, { signal })
+      await context.ledger.released(snapshotKey(context))
+      return null
+    })
+  }
+  return stored
+}
+
+async function findSource(
+  environment: Environment,
+  source: { cloud: string; thing: string },
+  options: AbortOptions,
+): Promise<{ kind: 'image' | 'instance'; id: string; name: string }> {
+  const cloud = await environment.clouds.get(source.cloud)
+  try {
+    const { id, name } = await findImage(cloud, source.thing, options)
+    return { kind: 'image', id, name }
+  } catch (error) {
+    if (!isNotFound(error)) throw error
+  }
+  const instance = await findInstance(cloud, source.thing, options)
+  requireSnapshotState(cloud, instance)
+  return { kind: 'instance', id: instance.id, name: instance.name }
+}
+
+function isNotFound(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'IMAGE_NOT_FOUND'
+}

@@ -1,0 +1,307 @@
+import { resolve } from 'node:path'
+import type { Writable } from 'node:stream'
+import type { CloudCheck } from '../clouds/cloud.ts'
+import { CloudError } from '../clouds/errors.ts'
+import type { Config } from '../config/config.ts'
+import { removeCloud } from '../config/edit-config.ts'
+import { loadConfig } from '../config/load-config.ts'
+import type { AbortOptions } from '../core/abort.ts'
+import type { Json } from '../core/json.ts'
+import type { CleaningPlan } from '../guest/cleaning/plan.ts'
+import type { JobRecord, RecordedEvent } from '../jobs/job-record.ts'
+import type { Jobs } from '../jobs/open-jobs.ts'
+import { type CleaningInput, cleaningInput } from './cleaning-input.ts'
+import { type CloudAccess, openCloudAccess } from './cloud-access.ts'
+import type { CreateImageInput, CreateImageResult } from './create-image.ts'
+import type { CreatePlan } from './create-plan.ts'
+import type { DownloadResult } from './download-image.ts'
+import { type Images, openImages } from './images.ts'
+import type { Inspection } from './inspect-thing.ts'
+import { type Instances, openInstances } from './instances.ts'
+import { JobRunner } from './job-runner.ts'
+import type { OperationHandle } from './operation-handle.ts'
+import { outputFormatOf } from './output-format.ts'
+import { parseCloudReference, parseReference } from './reference.ts'
+import type {
+  CleanFileRequest,
+  CleanStoredImageRequest,
+  ConvertRequest,
+  CreateImageRequest,
+  ExportRequest,
+  FileRequest,
+  UploadRequest,
+} from './requests.ts'
+import type { SnapshotResult } from './snapshot-instance.ts'
+import { type FileInput, fileInput, type StoredFile } from './store-file.ts'
+import { type StoredImage, storageInput } from './store-image.ts'
+
+export interface OpenOptions {
+  /** A configuration file instead of the usual places. */
+  configPath?: string
+}
+
+/**
+ * The library: every operation of Imagewright with the configuration of the command line. What takes long gives a
+ * handle that can be awaited, iterated for its events, and cancelled, and is a job that survives a crash.
+ *
+ * Things are named as on the command line: `CLOUD:NAME`, `CLOUD:ID`, or the path of a file.
+ */
+export class Imagewright {
+  readonly config: Config
+  /** The image service of every configured cloud. */
+  readonly images: Images
+  /** The machines of every configured cloud. */
+  readonly instances: Instances
+  readonly #clouds: CloudAccess
+  readonly #runner: JobRunner
+
+  private constructor(config: Config) {
+    this.config = config
+    this.#clouds = openCloudAccess(config)
+    this.images = openImages(this.#clouds)
+    this.instances = openInstances(this.#clouds)
+    this.#runner = new JobRunner({ config, clouds: this.#clouds })
+  }
+
+  /** @throws ConfigError `CONFIG_INVALID` */
+  static async open(options: OpenOptions = {}): Promise<Imagewright> {
+    return new Imagewright(await loadConfig({ path: options.configPath }))
+  }
+
+  /** An image from an instance: snapshot, check, clean, write, verify, publish. */
+  createImage(
+    instance: string,
+    name: string,
+    request: CreateImageRequest = {},
+  ): OperationHandle<CreateImageResult> {
+    return this.#runner.start<CreateImageResult>('create', createImageInput(instance, name, request))
+  }
+
+  /** What `createImage` would do. Looks only; takes no snapshot. */
+  async planCreateImage(
+    instance: string,
+    name: string,
+    request: CreateImageRequest = {},
+    options: AbortOptions = {},
+  ): Promise<CreatePlan> {
+    const { planCreateImage } = await import('./create-plan.ts')
+    return planCreateImage(this.#clouds, createImageInput(instance, name, request), options)
+  }
+
+  /** The cloud's own snapshot of an instance, untouched. */
+  snapshotInstance(
+    instance: string,
+    name: string,
+    { allowDuplicateName = false }: { allowDuplicateName?: boolean } = {},
+  ): OperationHandle<SnapshotResult> {
+    const { cloud, thing } = parseCloudReference(instance)
+    return this.#runner.start<SnapshotResult>('snapshot', {
+      cloud,
+      instance: thing,
+      name,
+      allowDuplicateName,
+    })
+  }
+
+  /** An image, an instance or a file as a disk-image file. */
+  exportImage(
+    source: string,
+    path: string,
+    { clean, ...file }: ExportRequest = {},
+  ): OperationHandle<StoredFile> {
+    const reference = parseReference(source)
+    return this.#runner.start<StoredFile>('export', {
+      source:
+        reference.kind === 'file'
+          ? { kind: 'file', file: { path: reference.path } }
+          : { kind: 'cloud', cloud: reference.cloud, thing: reference.thing },
+      file: outputFile(path, file),
+      clean: clean ? cleaningInput.parse(clean) : null,
+    })
+  }
+
+  /** File to file, any format to any format. */
+  convertImage(
+    input: string,
+    output: string,
+    { inputFormat, allowBacking = false, verify = false, ...file }: ConvertRequest = {},
+  ): OperationHandle<StoredFile> {
+    return this.#runner.start<StoredFile>('convert', {
+      input: { path: resolve(input), ...(inputFormat ? { format: inputFormat } : {}), allowBacking },
+      output: outputFile(output, file),
+      verify,
+    })
+  }
+
+  /** As `convertImage`, into a stream. Not a job: a stream cannot be resumed. */
+  async convertToStream(
+    input: string,
+    output: Writable,
+    request: ConvertRequest & AbortOptions = {},
+  ): Promise<void> {
+    const { convertToStream } = await import('./convert-to-stream.ts')
+    return convertToStream({ path: resolve(input), output, ...request })
+  }
+
+  /** Cleans a disk-image file in place, or into another file. */
+  cleanFile(path: string, request: CleanFileRequest = {}): OperationHandle<StoredFile> {
+    return this.#runner.start<StoredFile>('clean-file', {
+      path: resolve(path),
+      clean: cleaningInput.parse(request.clean ?? {}),
+      ...(request.output ? { output: outputFile(request.output, {}) } : {}),
+    })
+  }
+
+  /** Cleans an image of a cloud into a new image beside it. */
+  cleanStoredImage(image: string, request: CleanStoredImageRequest = {}): OperationHandle<StoredImage> {
+    const { cloud, thing } = parseCloudReference(image)
+    return this.#runner.start<StoredImage>('clean-image', {
+      cloud,
+      image: thing,
+      ...(request.name ? { name: request.name } : {}),
+      clean: cleaningInput.parse(request.clean ?? {}),
+      storage: request.storage ?? {},
+    })
+  }
+
+  /** What a cleaning would do, exactly: operation, path and bytes. Changes nothing. */
+  async planCleaning(
+    thing: string,
+    clean: Partial<CleaningInput> = {},
+    options: AbortOptions = {},
+  ): Promise<CleaningPlan> {
+    const { planCleaningOf } = await import('./inspect-thing.ts')
+    return planCleaningOf(this.#clouds, parseReference(thing), {
+      ...options,
+      clean: cleaningInput.parse(clean),
+    })
+  }
+
+  /** What is in an image, and whether it is safe. */
+  async inspect(thing: string, options: AbortOptions & { format?: string } = {}): Promise<Inspection> {
+    const { inspectThing } = await import('./inspect-thing.ts')
+    return inspectThing(this.#clouds, parseReference(thing), options)
+  }
+
+  /** A disk-image file as an image of a cloud; `target` is `CLOUD:NAME`. */
+  uploadImage(
+    path: string,
+    target: string,
+    { inputFormat, allowBacking = false, clean, storage }: UploadRequest = {},
+  ): OperationHandle<StoredImage> {
+    const { cloud, thing } = parseCloudReference(target)
+    return this.#runner.start<StoredImage>('upload', {
+      file: { path: resolve(path), ...(inputFormat ? { format: inputFormat } : {}), allowBacking },
+      cloud,
+      name: thing,
+      clean: clean ? cleaningInput.parse(clean) : null,
+      storage: storage ?? {},
+    })
+  }
+
+  /** The stored bytes of an image, as they are, into a file. */
+  downloadImage(
+    image: string,
+    path: string,
+    { overwrite = false }: { overwrite?: boolean } = {},
+  ): OperationHandle<DownloadResult & { path: string }> {
+    const { cloud, thing } = parseCloudReference(image)
+    return this.#runner.start<DownloadResult & { path: string }>('download', {
+      cloud,
+      image: thing,
+      path: resolve(path),
+      overwrite,
+    })
+  }
+
+  /** The stored bytes of an image, as they are, into a stream; fails at the end when they are wrong. */
+  async downloadToStream(
+    image: string,
+    output: Writable,
+    options: AbortOptions = {},
+  ): Promise<DownloadResult> {
+    const { downloadToStream } = await import('./download-image.ts')
+    const { cloud, thing } = parseCloudReference(image)
+    return downloadToStream(await this.#clouds.get(cloud), { image: thing, output, ...options })
+  }
+
+  /** Whether a name refers to a file of this machine rather than to something in a cloud. */
+  isFile(thing: string): boolean {
+    return parseReference(thing).kind === 'file'
+  }
+
+  /** What this account can do in the named clouds, or in all. */
+  async checkClouds(
+    names: readonly string[] = [],
+    options: AbortOptions = {},
+  ): Promise<(CloudCheck & { cloud: string })[]> {
+    const rows: (CloudCheck & { cloud: string })[] = []
+    for (const name of names.length > 0 ? names : this.#clouds.names) {
+      const cloud = await this.#clouds.get(name)
+      for (const row of await cloud.check(options)) rows.push({ cloud: name, ...row })
+    }
+    return rows
+  }
+
+  /**
+   * Removes a cloud from the configuration file.
+   * @throws CloudError `CLOUD_UNKNOWN` when the file does not have it
+   */
+  async forgetCloud(name: string): Promise<void> {
+    if (await removeCloud(this.config.path, name)) return
+    throw new CloudError('CLOUD_UNKNOWN', `${this.config.path} has no cloud "${name}".`)
+  }
+
+  /** The jobs of this machine. */
+  jobs(): Promise<Jobs> {
+    return this.#runner.jobs()
+  }
+
+  /** Goes on with a job that failed or was interrupted. */
+  resumeJob(id: string): OperationHandle<Json> {
+    return this.#runner.resume(id)
+  }
+
+  async jobEvents(
+    id: string,
+    options: AbortOptions & { follow?: boolean } = {},
+  ): Promise<AsyncIterable<RecordedEvent>> {
+    return (await this.jobs()).events(id, options)
+  }
+
+  async cancelJob(id: string, options: AbortOptions = {}): Promise<JobRecord> {
+    return (await this.jobs()).cancel(id, options)
+  }
+
+  async undoJob(id: string, options: AbortOptions = {}): Promise<JobRecord> {
+    return (await this.jobs()).undo(id, options)
+  }
+
+  /** Interrupts what still runs in this process and lets go of everything. */
+  async close(): Promise<void> {
+    await this.#runner.close()
+    await this.#clouds.close()
+  }
+}
+
+function createImageInput(
+  instance: string,
+  name: string,
+  { to, clean, storage, keepSnapshot, reuseSnapshot }: CreateImageRequest,
+): CreateImageInput {
+  const reference = parseCloudReference(instance)
+  return {
+    cloud: reference.cloud,
+    instance: reference.thing,
+    name,
+    ...(to ? { target: to } : {}),
+    clean: clean === null ? null : cleaningInput.parse(clean ?? {}),
+    storage: storageInput.parse(storage ?? {}),
+    keepSnapshot: keepSnapshot ?? false,
+    ...(reuseSnapshot ? { reuseSnapshot } : {}),
+  }
+}
+
+function outputFile(path: string, { format, ...rest }: FileRequest): FileInput {
+  return fileInput.parse({ ...rest, path: resolve(path), format: format ?? outputFormatOf(path) })
+}

@@ -1,0 +1,35 @@
+import { rm } from 'node:fs/promises'
+import { CloudError } from '../clouds/errors.ts'
+import type { AbortOptions } from '../core/abort.ts'
+import type { Resource } from '../jobs/job.ts'
+import type { CloudAccess } from './cloud-access.ts'
+
+/**
+ * Removes what a job made and no longer wants: by its id, or by the key it was to be made with when the job was
+ * interrupted before it learned the id. What is gone already counts as released.
+ */
+export async function releaseResource(
+  clouds: CloudAccess,
+  resource: Resource,
+  options: AbortOptions = {},
+): Promise<void> {
+  if (resource.kind === 'file') {
+    if (resource.id) await rm(resource.id, { recursive: true, force: true })
+    return
+  }
+  const cloud = await clouds.get(resource.cloud)
+  const service = resource.kind === 'image' ? cloud.images : cloud.instances
+  const id = resource.id ?? (await service.findByKey(resource.key, options))?.id
+  if (!id) return
+  try {
+    if (resource.kind === 'image') {
+      await cloud.images.update(id, { protected: false }, options)
+      await cloud.images.delete(id, options)
+    } else {
+      await cloud.instances.terminate(id, options)
+    }
+  } catch (error) {
+    const gone = error instanceof CloudError && /_NOT_FOUND$/.test(error.code)
+    if (!gone) throw error
+  }
+}

@@ -1,0 +1,51 @@
+import type { z } from 'zod'
+import type { OutputFormat } from '../disk/write-disk.ts'
+import type { CleaningInput } from './cleaning-input.ts'
+import type { FileInput } from './store-file.ts'
+import type { storageInput } from './store-image.ts'
+
+/** How and for whom an image is stored; everything has a default. */
+export type StorageRequest = z.input<typeof storageInput>
+
+/** How a disk-image file is written. The format is told by the extension when it is not given. */
+export type FileRequest = Partial<Omit<FileInput, 'path' | 'format'>> & { format?: OutputFormat }
+
+export interface CreateImageRequest {
+  /** Cloud the image goes to; the instance's own when absent. */
+  to?: string
+  /** null: not at all. The default profile when absent. */
+  clean?: Partial<CleaningInput> | null
+  storage?: StorageRequest
+  keepSnapshot?: boolean
+  reuseSnapshot?: string
+}
+
+export interface ExportRequest extends FileRequest {
+  clean?: Partial<CleaningInput> | null
+}
+
+export interface ConvertRequest extends FileRequest {
+  inputFormat?: string
+  allowBacking?: boolean
+  verify?: boolean
+}
+
+export interface CleanFileRequest {
+  clean?: Partial<CleaningInput>
+  /** Another file instead of replacing the one that is cleaned. */
+  output?: string
+}
+
+export interface CleanStoredImageRequest {
+  clean?: Partial<CleaningInput>
+  /** By default the old name and " (clean)". */
+  name?: string
+  storage?: StorageRequest
+}
+
+export interface UploadRequest {
+  inputFormat?: string
+  allowBacking?: boolean
+  clean?: Partial<CleaningInput> | null
+  storage?: StorageRequest
+}

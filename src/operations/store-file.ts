@@ -1,0 +1,137 @@
+import { rm } from 'node:fs/promises'
+import { z } from 'zod'
+import type { AbortOptions } from '../core/abort.ts'
+import { contentDigest, digestWhileReading } from '../disk/content-digest.ts'
+import { type CheckedDisk, openCheckedDisk } from '../disk/open-disk.ts'
+import { type OutputFormat, outputFormats, writeDisk } from '../disk/write-disk.ts'
+import type { CleaningReport } from '../guest/cleaning/report.ts'
+import type { JobContext } from '../jobs/job.ts'
+import { createFileSink } from '../transfer/file-sink.ts'
+import { openFileSource } from '../transfer/file-source.ts'
+import { hashingSink } from '../transfer/hashing-sink.ts'
+import { cleanOnTheWay } from './clean-on-the-way.ts'
+import type { CleaningInput } from './cleaning-input.ts'
+import type { Environment } from './environment.ts'
+import { OperationError } from './errors.ts'
+import { progressOf } from './progress.ts'
+
+/** How a disk is written to a file, as a job keeps it. */
+export const fileInput = z.strictObject({
+  path: z.string(),
+  format: z.enum(outputFormats),
+  compression: z.enum(['zlib', 'zstd']).optional(),
+  level: z.number().int().optional(),
+  clusterSize: z.number().int().optional(),
+  /** Digest of the file's bytes to give in the result, computed while they are written. */
+  checksum: z.enum(['md5', 'sha1', 'sha256', 'sha512']).optional(),
+  overwrite: z.boolean().default(false),
+})
+
+export type FileInput = z.infer<typeof fileInput>
+
+export interface StoreFileOptions {
+  file: FileInput
+  openSource: (options: AbortOptions) => Promise<CheckedDisk>
+  clean: CleaningInput | null
+  /** Read everything back and compare before the name appears. */
+  verify: boolean
+}
+
+export type StoredFile = {
+  readonly path: string
+  readonly format: OutputFormat
+  /** Bytes of the guest's disk. */
+  readonly virtualSize: number
+  /** SHA-256 of what the guest sees, independent of the container format; null when nothing was verified. */
+  readonly contentDigest: string | null
+  readonly checksum: { readonly algorithm: string; readonly value: string } | null
+  readonly cleaning: CleaningReport | null
+}
+
+/**
+ * Writes a disk to a file in one step. The name appears only when the content is complete and, if asked, verified;
+ * an interrupted run leaves a temporary file that the ledger knows.
+ */
+export function storeFile(
+  environment: Environment,
+  context: JobContext,
+  options: StoreFileOptions,
+): Promise<StoredFile> {
+  const title = options.clean ? 'Checking, cleaning and writing' : 'Checking and writing'
+  return context.step('write', title, () => writeFile(environment, context, options))
+}
+
+async function writeFile(
+  environment: Environment,
+  context: JobContext,
+  { file, openSource, clean, verify }: StoreFileOptions,
+): Promise<StoredFile> {
+  const { signal } = context
+  await using source = await openSource({ signal })
+  await using cleaned = await cleanOnTheWay(environment, context, { disk: source.disk, clean })
+  const key = `${context.jobId}-file`
+  const earlier = await context.ledger.intend({
+    kind: 'file',
+    cloud: '',
+    key,
+    label: `temporary file of ${file.path}`,
+  })
+  if (earlier.id) await rm(earlier.id, { force: true })
+  const sink = await createFileSink(file.path, { overwrite: file.overwrite })
+  await context.ledger.created(key, sink.temporaryPath)
+  try {
+    const digested = verify ? digestWhileReading(cleaned.disk) : null
+    const hashing = file.checksum ? hashingSink(sink, [file.checksum]) : null
+    await writeDisk(digested?.disk ?? cleaned.disk, hashing ?? sink, {
+      ...writeOptions(file),
+      signal,
+      onProgress: progressOf(context, 'write', `Writing ${file.path}`),
+    })
+    const digests = hashing ? await hashing.digests() : {}
+    const expected = digested ? await digested.digest() : null
+    if (expected) await verifyFile(context, sink.temporaryPath, { file, expected })
+    await sink.finish({ signal })
+    await context.ledger.released(key)
+    const value = file.checksum ? digests[file.checksum] : undefined
+    return {
+      path: file.path,
+      format: file.format,
+      virtualSize: cleaned.disk.size,
+      contentDigest: expected,
+      checksum: file.checksum && value ? { algorithm: file.checksum, value } : null,
+      cleaning: cleaned.report,
+    }
+  } catch (error) {
+    await sink.abort()
+    throw error
+  }
+}
+
+async function verifyFile(
+  context: JobContext,
+  path: string,
+  { file, expected }: { file: FileInput; expected: string },
+): Promise<void> {
+  const { signal } = context
+  const source = await openFileSource(path, { signal })
+  await using written = await openCheckedDisk(source, { format: file.format, signal })
+  const actual = await contentDigest(written.disk, {
+    signal,
+    onProgress: progressOf(context, 'verify', `Verifying ${file.path}`),
+  })
+  if (actual !== expected) {
+    throw new OperationError('VERIFICATION_FAILED', `${file.path} does not read back as it was written.`, {
+      hint: 'Check the disk it was written to; nothing has appeared under that name.',
+      details: { expected, actual },
+    })
+  }
+}
+
+export function writeOptions(file: FileInput) {
+  return {
+    format: file.format,
+    ...(file.compression ? { compression: file.compression } : {}),
+    ...(file.level === undefined ? {} : { level: file.level }),
+    ...(file.clusterSize === undefined ? {} : { clusterSize: file.clusterSize }),
+  }
+}

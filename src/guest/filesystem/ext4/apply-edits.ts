@@ -29,7 +29,7 @@ export interface ApplyOptions extends AbortOptions {
  * Makes the planned changes in the working file. Names and links are edited here, so that no name of the guest
  * becomes part of a command; what allocates or frees is debugfs's. Modification times stay as they are: the result
  * depends on the input alone, not on the clock.
- * @returns the data blocks whose content is new
+ * @returns the blocks whose content is new, whatever they were before
  */
 export async function applyEdits({ volume, file, plan, signal }: ApplyOptions): Promise<ByteRanges> {
   const { blockSize } = volume.superblock
@@ -117,8 +117,10 @@ export async function applyEdits({ volume, file, plan, signal }: ApplyOptions): 
     for (const number of touched) {
       const inode = await readInode(edited, number, { signal })
       if (hasFlag(inode, 'inlineData')) continue
-      for (const block of (await readBlockMap(edited, inode, { signal })).mapBlocks)
+      for (const block of (await readBlockMap(edited, inode, { signal })).mapBlocks) {
         file.markChanged(block, 1)
+        written.add(block * blockSize, blockSize)
+      }
     }
     return written.build()
   } finally {

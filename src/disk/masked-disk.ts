@@ -49,11 +49,11 @@ async function* maskedExtents(
     const end = extent.offset + extent.length
     for (let position = extent.offset; position < end; ) {
       while (rangeEnd(zeroRanges, index) <= position) index += 1
-      const start = Math.min(rangeStart(zeroRanges, index), end)
-      if (start > position) yield { offset: position, length: start - position, kind: 'data' }
-      const to = Math.min(rangeEnd(zeroRanges, index), end)
-      if (start < end && to > start) yield { offset: start, length: to - start, kind: 'zero' }
-      position = Math.max(start, start < end ? to : start)
+      const maskStart = Math.min(Math.max(rangeStart(zeroRanges, index), position), end)
+      const maskEnd = Math.min(rangeEnd(zeroRanges, index), end)
+      if (maskStart > position) yield { offset: position, length: maskStart - position, kind: 'data' }
+      if (maskEnd > maskStart) yield { offset: maskStart, length: maskEnd - maskStart, kind: 'zero' }
+      position = maskEnd
     }
   }
 }

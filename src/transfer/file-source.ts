@@ -92,10 +92,11 @@ function fileSource(name: string, file: FileHandle, { stats, size, seekData }: F
   }
 
   async function* dataRanges({ signal }: AbortOptions = {}): AsyncGenerator<ByteRange, void, undefined> {
-    if (size === 0) return
     if (seekData && stats.isFile()) {
       try {
         yield* soughtRanges(file.fd, { size, seekData, signal })
+        // A file cut off meanwhile looks like one that ends in a hole.
+        await assertUnchanged()
         return
       } catch (error) {
         // EINVAL comes from the first call where a file system cannot tell; nothing has been given yet then.
@@ -104,7 +105,7 @@ function fileSource(name: string, file: FileHandle, { stats, size, seekData }: F
     }
     const hasHoles = stats.isFile() && stats.blocks * 512 < size
     if (hasHoles) yield* scanForData({ size, read }, { signal })
-    else yield { offset: 0, length: size }
+    else if (size > 0) yield { offset: 0, length: size }
   }
 
   return { name, size, read, stream, dataRanges, assertUnchanged, close: () => file.close() }

@@ -8,7 +8,7 @@ import { withFrozenGuest } from './guest-agent.ts'
 import type { InstanceRecord } from './instance-record.ts'
 import { dataPath, type LocalStores } from './local-images.ts'
 import { qmpPath } from './machine.ts'
-import { baseNode, diskNode, fileNode } from './qemu-arguments.ts'
+import { agentChannel, baseNode, diskNode, fileNode } from './qemu-arguments.ts'
 import { nothing, type QmpExecute, withQmp } from './qmp.ts'
 
 const jobId = 'imagewright-backup'
@@ -17,6 +17,7 @@ const targetNode = 'imagewright-backup-target'
 const copyDeadline = 6 * 60 * 60_000
 
 const jobs = z.array(z.object({ id: z.string(), status: z.string(), error: z.string().optional() }))
+const chardevs = z.array(z.object({ label: z.string(), 'frontend-open': z.boolean() }))
 const blockNodes = z.array(
   z.object({ 'node-name': z.string().optional(), image: z.object({ 'virtual-size': z.number() }) }),
 )
@@ -49,14 +50,21 @@ export async function backUpRunningDisk(
   try {
     // The copy is made before each write: from the moment the job exists the old content of every block is kept, so
     // its point in time is its start and the guest can be thawed before a single byte has been copied.
-    const { quiesced } = await withFrozenGuest(instancePath, { signal }, () =>
-      qmp((execute) => startBackup(execute, path)),
-    )
+    const start = () => qmp((execute) => startBackup(execute, path))
+    const hasAgent = await qmp(hasGuestAgent)
+    const quiesced = hasAgent && (await withFrozenGuest(instancePath, { signal }, start))
+    if (!hasAgent) await start()
     await waitForBackup(qmp, { instance, signal })
     return { quiesced }
   } finally {
     await forgetBackup(qmp)
   }
+}
+
+/** Whether a program in the guest has the agent's channel open: a question to an empty room would take its time. */
+async function hasGuestAgent(execute: QmpExecute): Promise<boolean> {
+  const channels = await execute('query-chardev', {}, chardevs)
+  return channels.some((channel) => channel.label === agentChannel && channel['frontend-open'])
 }
 
 async function startBackup(execute: QmpExecute, path: string): Promise<void> {

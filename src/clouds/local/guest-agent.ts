@@ -15,20 +15,24 @@ const thawAttempts = 3
 const answer = z.object({ return: z.unknown().optional(), error: z.object({ desc: z.string() }).optional() })
 
 /**
- * Runs `run` with the guest's file systems frozen, where the guest has an agent that can do it; gives what `run` gives
- * and whether they were. They are thawed whatever happens: a failure, a cancellation, and - when this very process
- * dies - by the next one to call `thawForgotten`.
+ * Runs `run` with the guest's file systems frozen, where the guest's agent can do it; gives whether they were. They are
+ * thawed whatever happens: a failure, a cancellation, and - when this very process dies - by the next one that calls
+ * `thawForgotten`.
  */
-export async function withFrozenGuest<T>(
+export async function withFrozenGuest(
   instancePath: string,
   { signal }: AbortOptions,
-  run: () => Promise<T>,
-): Promise<{ result: T; quiesced: boolean }> {
-  if (!(await agentAnswers(instancePath, { signal }))) return { result: await run(), quiesced: false }
+  run: () => Promise<void>,
+): Promise<boolean> {
+  if (!(await agentAnswers(instancePath, { signal }))) {
+    await run()
+    return false
+  }
   await writeRecord(markerOf(instancePath), {})
   try {
-    const quiesced = await freeze(instancePath, { signal })
-    return { result: await run(), quiesced }
+    const isFrozen = await freeze(instancePath, { signal })
+    await run()
+    return isFrozen
   } finally {
     await thaw(instancePath)
   }

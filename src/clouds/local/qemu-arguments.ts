@@ -17,6 +17,8 @@ export interface QemuArgumentsOptions {
 /** Names of the block nodes, for the monitor. */
 export const diskNode = 'disk'
 export const baseNode = 'base'
+/** And of the guest agent's channel. */
+export const agentChannel = 'agent'
 
 /**
  * The machine of an instance. Run in the instance's folder: the names of sockets and logs are relative to it, because
@@ -41,8 +43,13 @@ export function qemuArguments(options: QemuArgumentsOptions): string[] {
     ...['-device', 'virtio-rng-pci'],
     ...['-chardev', 'file,id=console,path=console.log', '-serial', 'chardev:console'],
     ...['-chardev', 'socket,id=qmp,path=qmp.sock,server=on,wait=off', '-mon', 'chardev=qmp,mode=control'],
-    ...['-device', 'virtio-serial-pci', '-chardev', 'socket,id=agent,path=agent.sock,server=on,wait=off'],
-    ...['-device', 'virtserialport,chardev=agent,name=org.qemu.guest_agent.0'],
+    ...[
+      '-device',
+      'virtio-serial-pci',
+      '-chardev',
+      `socket,id=${agentChannel},path=agent.sock,server=on,wait=off`,
+    ],
+    ...['-device', `virtserialport,chardev=${agentChannel},name=org.qemu.guest_agent.0`],
     ...['-pidfile', options.pidFile],
   ]
 }

@@ -39,7 +39,10 @@ export interface Resource {
 
 /** The account of everything a job made. Every call is durable when it returns. */
 export interface Ledger {
-  /** Before creation. Repeating it with the same key changes nothing and gives the entry as it stands. */
+  /**
+   * Before creation. Repeating it with the same key changes nothing and gives the entry as it stands, except that an
+   * entry that was released is an intention again.
+   */
   intend(resource: { kind: ResourceKind; cloud: string; key: string; label: string }): Promise<Resource>
   created(key: string, id: string): Promise<void>
   /** It is part of the result. */

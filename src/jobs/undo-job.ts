@@ -2,9 +2,9 @@ import type { AbortOptions } from '../core/abort.ts'
 import { JobError } from './errors.ts'
 import { openEventLog } from './event-log.ts'
 import { describeFailure } from './job-failure.ts'
-import type { RecordedEvent } from './job-record.ts'
+import type { JobFailure, RecordedEvent } from './job-record.ts'
 import { discardJournal } from './journal.ts'
-import { giveUpOwnership, takeOwnership } from './owner.ts'
+import { giveUpOwnership, type Owner, takeOwnership } from './owner.ts'
 import { type ReleaseResource, releaseResources } from './release-resources.ts'
 import { claimJob, endJob, findJob, freeJob, type StoredJob } from './state/job-table.ts'
 import type { State } from './state/open-state.ts'
@@ -33,9 +33,14 @@ export async function undoJob(options: UndoJobOptions): Promise<StoredJob> {
   const status = found.status === 'done' || found.releasing === 'done' ? 'done' : options.status
   const owner = takeOwnership()
   try {
-    claimJob(state, { id, owner, releasing: status, check: (job) => assertUndoable(state, job, status) })
+    const { error } = claimJob(state, {
+      id,
+      owner,
+      releasing: status,
+      check: (job) => assertUndoable(state, job, status),
+    })
     try {
-      await releaseHeld({ ...options, status, owner })
+      await releaseHeld({ ...options, status, owner, failure: ownFailure(error) })
     } finally {
       freeJob(state, id, owner)
     }
@@ -49,10 +54,12 @@ export async function undoJob(options: UndoJobOptions): Promise<StoredJob> {
 async function releaseHeld(
   options: Omit<UndoJobOptions, 'status'> & {
     status: 'undone' | 'cancelled' | 'done'
-    owner: ReturnType<typeof takeOwnership>
+    owner: Owner
+    /** What the job itself failed with. */
+    failure: { error?: JobFailure }
   },
 ): Promise<void> {
-  const { state, id, status, owner } = options
+  const { state, id, status, owner, failure } = options
   const stopping = new AbortController()
   const stop = (reason: unknown) => stopping.abort(reason)
   const onAbort = () => stop(options.signal?.reason)
@@ -78,19 +85,25 @@ async function releaseHeld(
       signal: stopping.signal,
     })
     log.close()
-    endJob(state, id, owner, { status })
+    endJob(state, id, owner, { status, ...failure })
   } catch (error) {
     log.close()
     const unfinished = stopping.signal.aborted ? 'interrupted' : 'failed'
     endJob(state, id, owner, {
       status: status === 'done' ? 'done' : unfinished,
       error: describeFailure(error),
+      ...failure,
     })
     throw error
   } finally {
     unwatch()
     options.signal?.removeEventListener('abort', onAbort)
   }
+}
+
+/** The job's error unless it tells of an earlier undo. */
+function ownFailure(error: JobFailure | null): { error?: JobFailure } {
+  return error && error.code !== 'JOB_UNDO_INCOMPLETE' ? { error } : {}
 }
 
 /** Looks again under the lock: the job may have changed since it was found. */

@@ -27,6 +27,7 @@ function progress(transfer: string, done: number, total: number | null) {
 
 describe('events of a job', () => {
   it('thin progress to four a second for each transfer, and always tell the last', async () => {
+    const began = performance.now()
     const { live, stored } = await eventsOf(async ({ emit }) => {
       for (let done = 1; done <= 600; done += 1) {
         emit(progress('up', done, 600))
@@ -39,7 +40,7 @@ describe('events of a job', () => {
       live.flatMap((event) => (event.type === 'progress' && event.transfer === transfer ? [event.done] : []))
     expect(told('up').at(-1)).toBe(600)
     expect(told('down').at(-1)).toBe(549)
-    expect(told('up').length).toBeLessThan(8)
+    expect(told('up').length).toBeLessThanOrEqual(3 + (performance.now() - began) / 250)
     expect(told('up')).toEqual(told('up').toSorted((a, b) => a - b))
     expect(stored.filter(({ type }) => type === 'progress')).toHaveLength(2)
     expect(stored).toMatchObject([

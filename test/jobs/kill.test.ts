@@ -1,4 +1,4 @@
-import { cp } from 'node:fs/promises'
+import { cp, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { buildMarkers, buildSteps, openFakeJobs } from './fixtures/fake-cloud.ts'
@@ -83,10 +83,27 @@ describe('a job whose process is killed', () => {
     await jobs.close()
   })
 
+  it('during its undo can be undone to the end', async () => {
+    const folder = await temporaryFolder()
+    const crashed = spawnJobProcess(folder, 'start', 'upload:made')
+    const id = String(await crashed.said('id'))
+    await crashed.said('marker')
+    await crashed.kill()
+    const undoing = spawnJobProcess(folder, 'undo', id)
+    await undoing.said('marker')
+    const { cloud, jobs } = await openFakeJobs(folder)
+    await expect(jobs.undo(id)).rejects.toMatchObject({ code: 'JOB_RUNNING' })
+    await undoing.kill()
+    expect(await jobs.get(id)).toMatchObject({ status: 'interrupted', undoing: true })
+    await expect(jobs.resume(id)).rejects.toMatchObject({ code: 'JOB_UNDONE' })
+    expect(await jobs.undo(id)).toMatchObject({ status: 'undone' })
+    expect(await cloud.resources()).toEqual([])
+    await jobs.close()
+  })
+
   it('keeps its state folder and files to its user', async () => {
     const folder = await temporaryFolder()
     const { jobs } = await openFakeJobs(folder)
-    const { stat } = await import('node:fs/promises')
     expect((await stat(join(folder, 'state'))).mode & 0o777).toBe(0o700)
     expect((await stat(join(folder, 'state/jobs.db'))).mode & 0o777).toBe(0o600)
     await jobs.close()

@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { setTimeout as delay } from 'node:timers/promises'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { giveUpOwnership, isOwnerAlive, takeOwnership } from '../../src/jobs/owner.ts'
 
 const longAgo = Date.now() - 3_600_000
@@ -27,9 +26,8 @@ describe('the owner of a job', () => {
     // The shell becomes a program that never waits for the child it got with the shell.
     const parent = spawn('sh', ['-c', 'sh -c "exit 0" & echo $!; exec sleep 60'])
     const [line] = await once(parent.stdout, 'data')
-    await delay(100)
     const owner = { ...takeOwnership(), token: 'other', pid: Number(line), startedAt: null }
-    expect(isOwnerAlive(owner, Date.now())).toBe(false)
+    await vi.waitFor(() => expect(isOwnerAlive(owner, Date.now())).toBe(false), 10_000)
     parent.kill('SIGKILL')
   })
 

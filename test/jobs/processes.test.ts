@@ -34,7 +34,7 @@ describe('jobs of another process', () => {
     await jobs.close()
   })
 
-  it.concurrent('are cancelled by it within a second, and released by it', async () => {
+  it.concurrent('are cancelled by it soon, and released by it', async () => {
     const { runner, id, jobs, cloud } = await openBesideRunningJob()
     const began = performance.now()
     expect(await jobs.cancel(id)).toMatchObject({ status: 'cancelled' })

@@ -129,6 +129,17 @@ describe('running a job', () => {
     await later.close()
   })
 
+  it('that failed still says why when it is undone', async () => {
+    const { jobs, cloud } = await openFakeJobs(await temporaryFolder(), async (point) => {
+      if (point === 'copy:made') throw new ImagewrightError('IMAGE_STATE', 'The image is queued.')
+    })
+    const job = await jobs.start('build', { name: 'demo' })
+    await expect(job.result).rejects.toThrow('queued')
+    expect(await jobs.undo(job.id)).toMatchObject({ status: 'undone', error: { code: 'IMAGE_STATE' } })
+    expect(await cloud.resources()).toEqual([])
+    await jobs.close()
+  })
+
   it('waits for steps beside the one that failed before it says so, and keeps what they finished', async () => {
     const ran: string[] = []
     let broken = true

@@ -39,8 +39,9 @@ export function insertJob(
 export function findJob(state: State, id: string): StoredJob {
   const rows = state.read((database) =>
     database
-      .prepare('SELECT * FROM jobs WHERE substr(id, 1, length(?)) = ? ORDER BY created_at DESC LIMIT 5')
-      .all(id, id),
+      // `~` sorts behind every character of an id, so this is a range of the primary key.
+      .prepare("SELECT * FROM jobs WHERE id >= ?1 AND id < ?1 || '~' ORDER BY id LIMIT 5")
+      .all(id),
   )
   const [row, another] = rows
   if (!row || id === '') {
@@ -91,8 +92,9 @@ export function claimJob(
     setOwner(database, claim.id, claim.owner)
     database
       .prepare(
-        `UPDATE jobs SET status = 'running', cancel_requested = 0, error = NULL, finished_at = NULL, updated_at = ?,
-         releasing = coalesce(?, releasing) WHERE id = ?`,
+        // What a failed job failed with stays known when it is undone.
+        `UPDATE jobs SET status = 'running', cancel_requested = 0, finished_at = NULL, updated_at = ?1,
+         error = CASE WHEN ?2 IS NULL THEN NULL ELSE error END, releasing = coalesce(?2, releasing) WHERE id = ?3`,
       )
       .run(new Date().toISOString(), claim.releasing ?? null, claim.id)
     return readJob(database, claim.id)

@@ -7,6 +7,7 @@ export interface CommonOptions {
   quiet?: boolean
   verbose?: boolean
   config?: string
+  keepFailed?: boolean
 }
 
 /** Adds the options of every command and its examples. */
@@ -19,13 +20,21 @@ export function common(command: Command, examples: readonly string[]): Command {
     .addHelpText('after', `\nExamples:\n${examples.map((example) => `  ${example}`).join('\n')}`)
 }
 
+/** Adds the options of a command that runs as a job. */
+export function asJob(command: Command): Command {
+  return command.option('--keep-failed', 'leave what a failed job made, so that it can be resumed')
+}
+
 /** Opens the library with the command line's configuration, and closes it whatever happens. */
 export async function withImagewright<T>(
   options: CommonOptions,
   use: (imagewright: Imagewright) => Promise<T>,
 ): Promise<T> {
   const { Imagewright } = await import('../operations/imagewright.ts')
-  const imagewright = await Imagewright.open(options.config ? { configPath: options.config } : {})
+  const imagewright = await Imagewright.open({
+    ...(options.config ? { configPath: options.config } : {}),
+    keepFailedJobs: options.keepFailed ?? false,
+  })
   try {
     return await use(imagewright)
   } finally {

@@ -9,3 +9,10 @@ export type Json =
   | string
   | readonly Json[]
   | { readonly [key: string]: Json | undefined }
+
+/** A type of data whose interfaces are spelled out, so that the compiler can see that it is JSON. */
+export type Plain<T> = T extends null | boolean | number | string | undefined
+  ? T
+  : T extends readonly (infer Item)[]
+    ? readonly Plain<Item>[]
+    : { readonly [Key in keyof T]: Plain<T[Key]> }

@@ -38,6 +38,8 @@ import { type StoredImage, storageInput } from './store-image.ts'
 export interface OpenOptions {
   /** A configuration file instead of the usual places. */
   configPath?: string
+  /** Leave what a failed job made, so that it can be resumed at the failed step; undone otherwise. */
+  keepFailedJobs?: boolean
 }
 
 /**
@@ -55,17 +57,17 @@ export class Imagewright {
   readonly #clouds: CloudAccess
   readonly #runner: JobRunner
 
-  private constructor(config: Config) {
+  private constructor(config: Config, { keepFailedJobs = false }: OpenOptions) {
     this.config = config
     this.#clouds = openCloudAccess(config)
     this.images = openImages(this.#clouds)
     this.instances = openInstances(this.#clouds)
-    this.#runner = new JobRunner({ config, clouds: this.#clouds })
+    this.#runner = new JobRunner({ config, clouds: this.#clouds }, { keepFailed: keepFailedJobs })
   }
 
   /** @throws ConfigError `CONFIG_INVALID` */
   static async open(options: OpenOptions = {}): Promise<Imagewright> {
-    return new Imagewright(await loadConfig({ path: options.configPath }))
+    return new Imagewright(await loadConfig({ path: options.configPath }), options)
   }
 
   /** An image from an instance: snapshot, check, clean, write, verify, publish. */

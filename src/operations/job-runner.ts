@@ -6,14 +6,17 @@ import { EventQueue, type OperationHandle } from './operation-handle.ts'
 
 /**
  * Starts operations as jobs. The jobs' state is opened when the first one needs it. A job that fails is undone at once,
- * so that a failure leaves nothing behind; one that was interrupted is left to be resumed or undone.
+ * so that a failure leaves nothing behind, unless asked otherwise; one that was interrupted is left to be resumed or undone.
  */
 export class JobRunner {
   readonly #environment: Environment
+  readonly #keepFailed: boolean
   #jobs: Promise<Jobs> | null = null
 
-  constructor(environment: Environment) {
+  /** @param options.keepFailed leave what a failed job made, so that it can be resumed at the failed step */
+  constructor(environment: Environment, { keepFailed }: { keepFailed: boolean }) {
     this.#environment = environment
+    this.#keepFailed = keepFailed
   }
 
   jobs(): Promise<Jobs> {
@@ -23,11 +26,12 @@ export class JobRunner {
 
   /** Starts an operation; what is wrong with its input is told by the handle. */
   start<Result>(operation: string, input: Json): OperationHandle<Result> {
-    return this.#handle<Result>((jobs, options) => jobs.start(operation, input, options))
+    return this.#handle<Result>((jobs, options) => jobs.start(operation, input, options), this.#keepFailed)
   }
 
+  /** A resumed job that fails again is kept: somebody is looking after it. */
   resume(id: string): OperationHandle<Json> {
-    return this.#handle<Json>((jobs, options) => jobs.resume(id, options))
+    return this.#handle<Json>((jobs, options) => jobs.resume(id, options), true)
   }
 
   async close(): Promise<void> {
@@ -47,10 +51,13 @@ export class JobRunner {
     })
   }
 
-  #handle<Result>(begin: (jobs: Jobs, options: RunOptions) => Promise<JobHandle>): OperationHandle<Result> {
+  #handle<Result>(
+    begin: (jobs: Jobs, options: RunOptions) => Promise<JobHandle>,
+    keepFailed: boolean,
+  ): OperationHandle<Result> {
     const queue = new EventQueue()
     const running = this.jobs().then((jobs) => begin(jobs, { onEvent: (event) => queue.push(event) }))
-    const result = running.then((job) => this.#finish<Result>(job))
+    const result = running.then((job) => this.#finish<Result>(job, keepFailed))
     // Whoever iterates the events learns the outcome when awaiting the handle.
     result.then(
       () => queue.close(),
@@ -66,12 +73,13 @@ export class JobRunner {
     }
   }
 
-  async #finish<Result>(job: JobHandle): Promise<Result> {
+  async #finish<Result>(job: JobHandle, keepFailed: boolean): Promise<Result> {
     try {
       // The journal gives back JSON; the operation's definition says of what shape.
       return (await job.result) as Result
     } catch (error) {
-      if (!isCancellation(error) && !isInterruption(error)) await (await this.jobs()).undo(job.id)
+      if (!keepFailed && !isCancellation(error) && !isInterruption(error))
+        await (await this.jobs()).undo(job.id)
       throw error
     }
   }

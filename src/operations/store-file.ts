@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { z } from 'zod'
 import type { AbortOptions } from '../core/abort.ts'
+import type { Plain } from '../core/json.ts'
 import { contentDigest, digestWhileReading } from '../disk/content-digest.ts'
 import { type CheckedDisk, openCheckedDisk } from '../disk/open-disk.ts'
 import { type OutputFormat, outputFormats, writeDisk } from '../disk/write-disk.ts'
@@ -45,7 +46,7 @@ export type StoredFile = {
   /** SHA-256 of what the guest sees, independent of the container format; null when nothing was verified. */
   readonly contentDigest: string | null
   readonly checksum: { readonly algorithm: string; readonly value: string } | null
-  readonly cleaning: CleaningReport | null
+  readonly cleaning: Plain<CleaningReport> | null
 }
 
 /**

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { Cloud, CloudImage } from '../clouds/cloud.ts'
 import type { AbortOptions } from '../core/abort.ts'
 import { GiB } from '../core/bytes.ts'
+import type { Plain } from '../core/json.ts'
 import { digestWhileReading } from '../disk/content-digest.ts'
 import type { CheckedDisk } from '../disk/open-disk.ts'
 import { isOutputFormat, type OutputFormat, outputFormats, writeDisk } from '../disk/write-disk.ts'
@@ -54,7 +55,7 @@ export type StoredImage = {
   /** SHA-256 of the stored bytes, when they were stored as they came. */
   readonly containerDigest: string | null
   /** What was cleaned; null when nothing was asked for. */
-  readonly cleaning: CleaningReport | null
+  readonly cleaning: Plain<CleaningReport> | null
 }
 
 type Written = Omit<StoredImage, 'cloud' | 'image'>

@@ -4,7 +4,7 @@ import { presentFile } from '../render/stored-file.ts'
 import { presentStored } from '../render/stored-image.ts'
 import { writeReport } from '../render/write-report.ts'
 import { runJob } from '../run-job.ts'
-import { type CommonOptions, common, print, withImagewright } from '../session.ts'
+import { asJob, type CommonOptions, common, print, withImagewright } from '../session.ts'
 import { addCleaningOptions, type CleaningOptions, readCleaningOptions } from './cleaning-options.ts'
 
 interface Options extends CommonOptions, CleaningOptions {
@@ -28,6 +28,7 @@ export function addCleanCommand(program: Command): void {
     .option('--name <name>', 'name of the new image in the cloud (default: the old name and " (clean)")')
     .option('--report <file>', 'write the cleaning report here, as JSON')
   addCleaningOptions(command)
+  asJob(command)
   common(command, [
     'imagewright clean disk.qcow2 --dry-run',
     'imagewright clean disk.qcow2 --report report.json',

@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander'
 import { presentFile } from '../render/stored-file.ts'
 import { runJob } from '../run-job.ts'
-import { type CommonOptions, common, print, withImagewright } from '../session.ts'
+import { asJob, type CommonOptions, common, print, withImagewright } from '../session.ts'
 import { addFileOptions, type FileOptions, readFileOptions } from './file-options.ts'
 
 interface Options extends CommonOptions, FileOptions {
@@ -23,6 +23,7 @@ export function addConvertCommand(program: Command): void {
     .option('--allow-backing', 'follow a backing file, in the same folder as the input')
     .option('--verify', 'read the output back and compare before it appears')
   addFileOptions(command)
+  asJob(command)
   common(command, [
     'imagewright convert disk.raw disk.qcow2',
     'imagewright convert disk.raw disk.qcow2 --compress zstd --checksum sha256',

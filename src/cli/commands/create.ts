@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { presentCreated } from '../render/stored-image.ts'
 import { writeReport } from '../render/write-report.ts'
 import { runJob } from '../run-job.ts'
-import { type CommonOptions, common, print, withImagewright } from '../session.ts'
+import { asJob, type CommonOptions, common, print, withImagewright } from '../session.ts'
 import { addCleaningOptions, type CleaningOptions, readCleaningOptions } from './cleaning-options.ts'
 import { addStorageOptions, readStorageOptions, type StorageOptions } from './storage-options.ts'
 
@@ -30,6 +30,7 @@ export function addCreateCommand(program: Command): void {
     .option('--dry-run', 'say what would be done, and do nothing')
   addCleaningOptions(command)
   addStorageOptions(command)
+  asJob(command)
   common(command, [
     'imagewright create local:web1 "web golden"',
     'imagewright create local:web1 "web golden" --boot-test --visibility public',

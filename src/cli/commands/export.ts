@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { presentFile } from '../render/stored-file.ts'
 import { writeReport } from '../render/write-report.ts'
 import { runJob } from '../run-job.ts'
-import { type CommonOptions, common, print, withImagewright } from '../session.ts'
+import { asJob, type CommonOptions, common, print, withImagewright } from '../session.ts'
 import { addCleaningOptions, type CleaningOptions, readCleaningOptions } from './cleaning-options.ts'
 import { addFileOptions, type FileOptions, readFileOptions } from './file-options.ts'
 
@@ -22,6 +22,7 @@ export function addExportCommand(program: Command): void {
     .option('--report <file>', 'write the cleaning report here, as JSON')
   addFileOptions(command)
   addCleaningOptions(command)
+  asJob(command)
   common(command, [
     'imagewright export local:"web golden" web.qcow2',
     'imagewright export local:web1 web1.raw --clean',

@@ -4,7 +4,7 @@ import { formatSize } from '../../core/bytes.ts'
 import { imageRow, imageTable, presentStored } from '../render/stored-image.ts'
 import { table } from '../render/table.ts'
 import { runJob } from '../run-job.ts'
-import { type CommonOptions, common, list, print, several, withImagewright } from '../session.ts'
+import { asJob, type CommonOptions, common, list, print, several, withImagewright } from '../session.ts'
 import { addCleaningOptions, type CleaningOptions, readCleaningOptions } from './cleaning-options.ts'
 import { readPairs } from './pairs.ts'
 import { addStorageOptions, readStorageOptions, type StorageOptions } from './storage-options.ts'
@@ -107,6 +107,7 @@ function addUploadCommand(images: Command): void {
     .option('--clean', 'clean it on the way')
   addStorageOptions(command)
   addCleaningOptions(command)
+  asJob(command)
   common(command, [
     'imagewright images upload debian.qcow2 local:debian',
     'imagewright images upload web1.raw local:web1 --format qcow2 --clean --visibility public',
@@ -131,6 +132,7 @@ function addDownloadCommand(images: Command): void {
       'Downloads the stored bytes of an image, as they are, to a file or to stdout ("-"). They are compared with the checksums of the cloud; a file appears only when they are right.',
     )
     .option('-f, --force', 'replace an existing file')
+  asJob(command)
   common(command, [
     'imagewright images download local:debian debian.qcow2',
     'imagewright images download local:debian - | sha256sum',

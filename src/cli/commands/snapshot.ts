@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { presentSnapshot } from '../render/stored-image.ts'
 import { runJob } from '../run-job.ts'
-import { type CommonOptions, common, print, withImagewright } from '../session.ts'
+import { asJob, type CommonOptions, common, print, withImagewright } from '../session.ts'
 
 export function addSnapshotCommand(program: Command): void {
   const command = program
@@ -11,6 +11,7 @@ export function addSnapshotCommand(program: Command): void {
       "Takes the cloud's own snapshot of an instance, frozen where the guest allows, and leaves it as it is.",
     )
     .option('--allow-duplicate-name', 'even if the cloud has an image of this name already')
+  asJob(command)
   common(command, ['imagewright snapshot local:web1 "web1 before the upgrade"'])
   command.action(
     async (instance: string, name: string, options: CommonOptions & { allowDuplicateName?: boolean }) => {

@@ -1,0 +1,58 @@
+import { formatSize } from '../../core/bytes.ts'
+import type { CleaningOperation } from '../../guest/cleaning/operation.ts'
+import type { CleaningPlan } from '../../guest/cleaning/plan.ts'
+import type { CleaningReport } from '../../guest/cleaning/report.ts'
+import { printable, table } from './table.ts'
+
+/** What a cleaning did, one line per operation that had something to do. */
+export function presentReport({ profile, operations, warnings }: CleaningReport): string {
+  const busy = operations.filter(({ paths }) => paths > 0)
+  const lines =
+    busy.length === 0
+      ? [`Cleaned with profile ${profile}: there was nothing to do.`]
+      : [
+          `Cleaned with profile ${profile}:`,
+          table(
+            ['OPERATION', 'PATHS', 'SIZE', 'WHAT'],
+            busy.map(({ id, paths, bytes, title }) => [id, String(paths), formatSize(bytes), title]),
+          ),
+        ]
+  for (const { code, message } of warnings) lines.push(`warning: ${printable(message)} [${code}]`)
+  return lines.join('\n')
+}
+
+/** Everything a cleaning would do, path by path. */
+export function presentPlan({ profile, entries, problems, warnings }: CleaningPlan): string {
+  const total = entries.reduce((sum, { bytes }) => sum + bytes, 0)
+  const lines = [
+    table(
+      ['ACTION', 'SIZE', 'OPERATION', 'PATH'],
+      entries.map(({ action, bytes, operation, path }) => [
+        action,
+        formatSize(bytes),
+        operation,
+        printable(path),
+      ]),
+    ),
+    entries.length === 0
+      ? `Profile ${profile}: there is nothing to clean.`
+      : `\n${entries.length} paths, ${formatSize(total)}, with profile ${profile}. Nothing has been changed.`,
+  ].filter((line) => line !== '')
+  for (const { operation, path, message } of problems) {
+    lines.push(`cannot be cleaned: ${printable(path)} (${operation}): ${printable(message)}`)
+  }
+  for (const { code, message } of warnings) lines.push(`warning: ${printable(message)} [${code}]`)
+  return lines.join('\n')
+}
+
+/** The catalogue with what each profile runs. */
+export function presentOperations(operations: readonly CleaningOperation[]): string {
+  return table(
+    ['OPERATION', 'PROFILES', 'WHAT'],
+    operations.map(({ id, title, default: inDefault, minimal }) => [
+      id,
+      [...(inDefault ? ['default'] : []), ...(minimal ? ['minimal'] : [])].join(', ') || '-',
+      title,
+    ]),
+  )
+}

@@ -29,6 +29,7 @@ export const serviceOperations: readonly CleaningOperation[] = [
       { write: ['/var/spool/{at,cron/atjobs,atjobs}/.SEQ'], content: 'job-sequence' },
       {
         remove: ['/var/spool/{cron,at}/**', '/var/spool/{atjobs,atspool}/*', '/var/spool/fcron/*'],
+        except: ['/var/spool/{at,cron/atjobs,atjobs}/.SEQ'],
         filesOnly: true,
       },
     ],

@@ -38,7 +38,7 @@ describe('jobs of another process', () => {
     const { runner, id, jobs, cloud } = await openBesideRunningJob()
     const began = performance.now()
     expect(await jobs.cancel(id)).toMatchObject({ status: 'cancelled' })
-    expect(performance.now() - began).toBeLessThan(5_000)
+    expect(performance.now() - began).toBeLessThan(15_000)
     expect(await runner.said('error')).toBe('CANCELLED')
     await runner.exited
     expect(await cloud.resources()).toEqual([])

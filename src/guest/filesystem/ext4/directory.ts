@@ -72,14 +72,17 @@ export function inlineEntryRanges(inode: Inode): { start: number; end: number }[
   }))
 }
 
-/** The kind of an entry; file systems without the feature `filetype`, and odd values, make it a look at the inode. */
-export async function completeEntry(
+/** Entries with their kind; without the feature `filetype`, and for odd values, that takes a look at the inode. */
+export async function completeEntries(
   volume: Volume,
-  entry: StoredEntry,
+  entries: Iterable<StoredEntry>,
   options: AbortOptions,
-): Promise<DirectoryEntry> {
-  const { name, inode, kind } = entry
-  return { name, inode, kind: kind ?? kindOf(await readInode(volume, inode, options)) }
+): Promise<DirectoryEntry[]> {
+  const complete: DirectoryEntry[] = []
+  for (const { name, inode, kind } of entries) {
+    complete.push({ name, inode, kind: kind ?? kindOf(await readInode(volume, inode, options)) })
+  }
+  return complete
 }
 
 function collectEntries(

@@ -9,7 +9,7 @@ import { decodeName } from '../name-encoding.ts'
 import { addFreeRanges } from './bitmaps.ts'
 import { commitEdits } from './commit-edits.ts'
 import { damaged } from './damaged.ts'
-import { completeEntry } from './directory.ts'
+import { completeEntries } from './directory.ts'
 import { readFileContent, readLinkTarget } from './file-content.ts'
 import { isType, statOf } from './inode.ts'
 import { needsReplay, replay } from './journal.ts'
@@ -92,8 +92,8 @@ export async function openExt4(disk: Disk, { workFolder, signal }: OpenExt4Optio
       if (!isType(inode.mode, modeTypes.directory)) {
         throw new GuestError('GUEST_NOT_A_DIRECTORY', `"${path}" is not a directory.`)
       }
-      const stored = [...(await resolver.entries(inode, options)).values()]
-      const entries = await Promise.all(stored.map((entry) => completeEntry(volume, entry, options)))
+      const stored = await resolver.entries(inode, options)
+      const entries = await completeEntries(volume, stored.values(), options)
       return entries.sort((a, b) => (a.name < b.name ? -1 : 1))
     },
 

@@ -25,7 +25,7 @@ export interface InodeCollector {
 }
 
 /** What becomes of the blocks of a file. */
-type Role = 'content' | 'directory' | 'metadata' | 'journal' | 'untouched'
+type Role = 'content' | 'link' | 'directory' | 'metadata' | 'journal' | 'untouched'
 
 interface MappedFile {
   readonly number: number
@@ -60,6 +60,11 @@ export function createInodeCollector(volume: Volume, unowned: ByteRangesBuilder)
     unwritten: boolean,
   ): void {
     switch (file.role) {
+      case 'link':
+        // e2fsck looks at the targets of links.
+        if (logical === 0) metadataBlocks.add(physical)
+        addUnowned(unowned, blockSize, file, { logical, physical, count, unwritten })
+        return
       case 'content':
         addUnowned(unowned, blockSize, file, { logical, physical, count, unwritten })
         return
@@ -173,7 +178,7 @@ function roleOf(
   if (type === modeTypes.directory) return 'directory'
   if (type === modeTypes.file) return 'content'
   const isShortLink = size < blockAreaSize && (flags & inodeFlags.extents) === 0
-  return type === modeTypes.symlink && !isShortLink ? 'content' : null
+  return type === modeTypes.symlink && !isShortLink ? 'link' : null
 }
 
 /** What of a file's blocks its content does not reach. */

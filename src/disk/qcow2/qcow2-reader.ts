@@ -50,7 +50,8 @@ export async function openQcow2(
   const backing = await openBackingOf(source.name, header, openBacking)
 
   async function readData(target: Uint8Array, host: number, signal?: AbortSignal): Promise<void> {
-    const filled = await source.read(target, host, { signal })
+    // Subclusters at the end of the last cluster may lie wholly behind the end of the file.
+    const filled = host < source.size ? await source.read(target, host, { signal }) : 0
     if (filled < target.length) target.fill(0, filled)
   }
 

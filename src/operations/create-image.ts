@@ -1,14 +1,18 @@
 import { z } from 'zod'
-import type { Cloud, CloudImage, InstanceStatus } from '../clouds/cloud.ts'
-import { CloudError } from '../clouds/errors.ts'
 import type { JobContext } from '../jobs/job.ts'
 import type { OperationDefinition } from '../jobs/operation-definition.ts'
 import { cleaningInput } from './cleaning-input.ts'
 import type { Environment } from './environment.ts'
-import { OperationError } from './errors.ts'
 import { findInstance } from './find.ts'
 import { openImageDisk } from './open-image-disk.ts'
 import { refuseTakenName, type StoredImage, storageInput, storeImage } from './store-image.ts'
+import {
+  type Consistency,
+  requireSnapshotState,
+  snapshotKey,
+  takeSnapshot,
+  useSnapshot,
+} from './take-snapshot.ts'
 
 const createImageInput = z.strictObject({
   cloud: z.string(),
@@ -28,7 +32,7 @@ export type CreateImageInput = z.infer<typeof createImageInput>
 
 export type CreateImageResult = StoredImage & {
   readonly instance: { readonly cloud: string; readonly id: string; readonly name: string }
-  readonly snapshot: { readonly id: string; readonly quiesced: boolean | null; readonly kept: boolean }
+  readonly snapshot: { readonly id: string; readonly consistency: Consistency; readonly kept: boolean }
 }
 
 /**
@@ -75,7 +79,7 @@ async function createImage(
     lineage: {
       imagewright_source: `${source.name}:${instance.id}`,
       imagewright_source_name: instance.name,
-      ...(snapshot.quiesced === null ? {} : { imagewright_quiesced: String(snapshot.quiesced) }),
+      imagewright_consistency: snapshot.consistency,
     },
   })
   const kept = input.keepSnapshot || input.reuseSnapshot !== undefined
@@ -94,71 +98,4 @@ async function createImage(
     instance: { cloud: source.name, ...instance },
     snapshot: { ...snapshot, kept },
   }
-}
-
-/** @throws CloudError `INSTANCE_STATE` */
-export function requireSnapshotState(
-  cloud: Cloud,
-  instance: { name: string; status: InstanceStatus; fault: string | null },
-): void {
-  const states = cloud.capabilities.instances.snapshotStates
-  if (states.includes(instance.status)) return
-  const fault = instance.fault ? ` (${instance.fault})` : ''
-  throw new CloudError('INSTANCE_STATE', `${cloud.name}:${instance.name} is ${instance.status}${fault}.`, {
-    hint: `It can be captured while it is ${states.join(', ')}.`,
-  })
-}
-
-interface TakeSnapshot {
-  instance: { id: string; name: string }
-  name: string
-}
-
-/** Takes the cloud's own snapshot, entered into the ledger first. */
-export async function takeSnapshot(
-  context: JobContext,
-  cloud: Cloud,
-  { instance, name }: TakeSnapshot,
-): Promise<{ id: string; quiesced: boolean | null }> {
-  const key = snapshotKey(context)
-  await context.ledger.intend({
-    kind: 'image',
-    cloud: cloud.name,
-    key,
-    label: `snapshot of ${cloud.name}:${instance.name}`,
-  })
-  const { image, quiesced } = await cloud.instances.snapshot(
-    instance.id,
-    { name, properties: { imagewright_snapshot_of: instance.id } },
-    { key, signal: context.signal },
-  )
-  await context.ledger.created(key, image.id)
-  if (!quiesced) {
-    context.emit({
-      type: 'warning',
-      code: 'SNAPSHOT_NOT_QUIESCED',
-      message: `The file systems of ${instance.name} were not frozen while the snapshot was taken.`,
-      hint: 'The image is as after a power cut, which journalling file systems survive. Run the guest agent, or stop the instance first, for a clean state.',
-    })
-  }
-  return { id: image.id, quiesced }
-}
-
-async function useSnapshot(
-  context: JobContext,
-  cloud: Cloud,
-  { id, instance }: { id: string; instance: string },
-): Promise<{ id: string; quiesced: boolean | null }> {
-  const image: CloudImage = await cloud.images.get(id, { signal: context.signal })
-  const of = image.properties.imagewright_snapshot_of
-  if (image.status !== 'active' || (of !== undefined && of !== instance)) {
-    throw new OperationError('SNAPSHOT_UNUSABLE', `${cloud.name}:${id} cannot be used as the snapshot.`, {
-      hint: image.status === 'active' ? `It was taken of another instance, ${of}.` : `It is ${image.status}.`,
-    })
-  }
-  return { id, quiesced: null }
-}
-
-export function snapshotKey(context: JobContext): string {
-  return `${context.jobId}-snapshot`
 }

@@ -1,9 +1,10 @@
 import type { AbortOptions } from '../core/abort.ts'
 import { selectOperations } from '../guest/cleaning/select-operations.ts'
 import type { CloudAccess } from './cloud-access.ts'
-import { type CreateImageInput, requireSnapshotState } from './create-image.ts'
+import type { CreateImageInput } from './create-image.ts'
 import { findInstance } from './find.ts'
 import { refuseTakenName } from './store-image.ts'
+import { requireSnapshotState } from './take-snapshot.ts'
 
 /** What creating an image would do, found out by looking only. */
 export interface CreatePlan {

@@ -5,11 +5,11 @@ import type { JobContext } from '../jobs/job.ts'
 import type { OperationDefinition } from '../jobs/operation-definition.ts'
 import { cleaningInput } from './cleaning-input.ts'
 import { diskFileInput, openDiskFile } from './convert-image.ts'
-import { requireSnapshotState, snapshotKey, takeSnapshot } from './create-image.ts'
 import type { Environment } from './environment.ts'
 import { findImage, findInstance } from './find.ts'
 import { openImageDisk } from './open-image-disk.ts'
 import { fileInput, type StoredFile, storeFile } from './store-file.ts'
+import { requireSnapshotState, snapshotKey, takeSnapshot } from './take-snapshot.ts'
 
 const exportImageInput = z.strictObject({
   source: z.discriminatedUnion('kind', [

@@ -77,7 +77,7 @@ export async function planCleaningOf(
 ): Promise<CleaningPlan> {
   const { signal, clean } = options
   await using checked = await openReference(clouds, reference, { signal })
-  return withWorkFolder(async (workFolder) => {
+  return await withWorkFolder(async (workFolder) => {
     return withGuest(checked.disk, { workFolder, signal }, (guest) =>
       planCleaning(guest, { ...clean, signal }),
     )

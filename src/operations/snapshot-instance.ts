@@ -1,10 +1,10 @@
 import { z } from 'zod'
 import type { CloudImage } from '../clouds/cloud.ts'
 import type { OperationDefinition } from '../jobs/operation-definition.ts'
-import { requireSnapshotState, snapshotKey, takeSnapshot } from './create-image.ts'
 import type { Environment } from './environment.ts'
 import { findInstance } from './find.ts'
 import { refuseTakenName } from './store-image.ts'
+import { type Consistency, requireSnapshotState, snapshotKey, takeSnapshot } from './take-snapshot.ts'
 
 const snapshotInput = z.strictObject({
   cloud: z.string(),
@@ -18,7 +18,7 @@ export type SnapshotInput = z.infer<typeof snapshotInput>
 export type SnapshotResult = {
   readonly cloud: string
   readonly image: CloudImage
-  readonly quiesced: boolean | null
+  readonly consistency: Consistency
 }
 
 /** The cloud's own snapshot of an instance, untouched, frozen where the cloud can. */
@@ -38,14 +38,14 @@ export function snapshotOperation(
         if (!input.allowDuplicateName) await refuseTakenName(cloud, input.name, { signal })
         return { id: found.id, name: found.name }
       })
-      const { id, quiesced } = await context.step('snapshot', 'Taking a snapshot', () =>
+      const { id, consistency } = await context.step('snapshot', 'Taking a snapshot', () =>
         takeSnapshot(context, cloud, { instance, name: input.name }),
       )
       await context.step('keep', 'Keeping the snapshot', async () => {
         await context.ledger.kept(snapshotKey(context))
         return null
       })
-      return { cloud: cloud.name, image: await cloud.images.get(id, { signal }), quiesced }
+      return { cloud: cloud.name, image: await cloud.images.get(id, { signal }), consistency }
     },
   }
 }

@@ -150,7 +150,7 @@ async function writeImage(
   const { signal } = context
   const { target, storage } = options
   await using source = await options.openSource({ signal })
-  if (options.verbatim) return copyImage(context, options, source)
+  if (options.verbatim) return await copyImage(context, options, source)
   await using cleaned = await cleanOnTheWay(environment, context, { disk: source.disk, clean: options.clean })
   const digested = digestWhileReading(cleaned.disk)
   await target.images.upload(

@@ -3,6 +3,7 @@ import { formatSize } from '../../core/bytes.ts'
 import type { CreateImageResult } from '../../operations/create-image.ts'
 import type { SnapshotResult } from '../../operations/snapshot-instance.ts'
 import type { StoredImage } from '../../operations/store-image.ts'
+import type { Consistency } from '../../operations/take-snapshot.ts'
 import { presentReport } from './cleaning.ts'
 import { printable, properties, table } from './table.ts'
 
@@ -65,21 +66,30 @@ export function presentStored({
   return lines.join('\n')
 }
 
+const consistencies: Readonly<Record<Consistency, string>> = {
+  frozen: 'file systems frozen',
+  stopped: 'of a stopped instance',
+  'power-cut': 'as after a power cut',
+  unknown: 'taken earlier',
+}
+
 export function presentCreated(result: CreateImageResult): string {
   const { instance, snapshot } = result
-  const frozen = snapshot.quiesced === null ? '' : snapshot.quiesced ? ', frozen' : ', not frozen'
   const from = properties([
     ['instance', `${instance.cloud}:${printable(instance.name)} (${instance.id})`],
-    ['snapshot', `${snapshot.id}${frozen}, ${snapshot.kept ? 'kept' : 'released'}`],
+    [
+      'snapshot',
+      `${snapshot.id}, ${consistencies[snapshot.consistency]}, ${snapshot.kept ? 'kept' : 'released'}`,
+    ],
   ])
   return `${from}\n${presentStored(result)}`
 }
 
-export function presentSnapshot({ cloud, image, quiesced }: SnapshotResult): string {
+export function presentSnapshot({ cloud, image, consistency }: SnapshotResult): string {
   return properties([
     ['image', `${cloud}:${printable(image.name)}`],
     ['id', image.id],
     ['size', image.size === null ? null : formatSize(image.size)],
-    ['frozen', quiesced ? 'yes' : 'no'],
+    ['state', consistencies[consistency]],
   ])
 }

@@ -29,7 +29,13 @@ export interface ClusterCompressor {
 /** More threads than a disk or a network could feed only cost memory. */
 const maximumThreads = 8
 
-/** A thread per core, at most 8, compressing clusters. Memory is about 10 MiB a thread and 2 batches. */
+/**
+ * The compressor leaves a buffer behind for every cluster. They are freed when those of a thread exceed half of its
+ * heap's limit, so a small limit, which its few objects never reach, keeps them to 16 MiB instead of 64.
+ */
+const resourceLimits = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 32 }
+
+/** A thread per core, at most 8, compressing clusters. Memory is about 30 MiB a thread and 2 batches. */
 export function openClusterCompressor(options: ClusterCompression): ClusterCompressor {
   const waiting = new Map<number, PromiseWithResolvers<CompressedBatch>>()
   const threads = Math.min(availableParallelism(), maximumThreads)
@@ -41,6 +47,7 @@ export function openClusterCompressor(options: ClusterCompression): ClusterCompr
     const worker = new Worker(siblingModule('cluster-compressor-worker', import.meta.url), {
       workerData: options,
       execArgv: [],
+      resourceLimits,
     })
     worker.on('message', (answer: CompressorAnswer) => {
       waiting.get(answer.id)?.resolve(answer)

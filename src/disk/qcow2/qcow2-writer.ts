@@ -49,9 +49,9 @@ const levelRanges = { zlib: [1, 9], zstd: [1, 19] } as const
  *   follows from the extents: the data are still read once, zeros found in them are stored. Compressed, it follows from
  *   the compressed sizes, so the data are read and compressed twice, the first time for the sizes alone.
  *
- * Does not finish the sink. Memory, whatever the disk's size: 8 MiB of buffers, compressing 24 MiB (at most 14 MiB
- * more with large clusters) and about 10 MiB for each thread, one per core and at most 8; in addition 16 bytes per run
- * of data and the L1 table.
+ * Does not finish the sink. Memory, whatever the disk's size: 8 MiB of buffers; compressing 16 MiB (28 MiB with the
+ * largest clusters) and about 30 MiB for each thread, one per core and at most 8; in addition 16 bytes per run of data
+ * and the L1 table.
  *
  * @throws DiskError `DISK_OPTION_INVALID`; `DISK_CHANGED` when a second pass does not find what the first one did
  */

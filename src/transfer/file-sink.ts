@@ -3,6 +3,7 @@ import { type FileHandle, open, realpath, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { type AbortOptions, throwIfCancelled } from '../core/abort.ts'
 import type { SeekableSink } from './byte-sink.ts'
+import { earlyFlush } from './early-flush.ts'
 import { outputError, outputExists, systemErrorCode, TransferError } from './errors.ts'
 import { publishFile, syncFolder } from './publish-file.ts'
 
@@ -52,6 +53,7 @@ function fileSink(name: string, file: FileHandle, { target, temporaryPath, overw
   let fileLength = 0
   let state: 'open' | 'finishing' | 'finished' | 'aborted' = 'open'
   let finishing: Promise<void> | undefined
+  const flush = earlyFlush(file)
 
   async function writeAt(chunk: Uint8Array, at: number, { signal }: AbortOptions = {}): Promise<void> {
     throwIfCancelled(signal)
@@ -65,6 +67,7 @@ function fileSink(name: string, file: FileHandle, { target, temporaryPath, overw
       done += bytesWritten
     }
     fileLength = Math.max(fileLength, at + chunk.length)
+    flush.wrote(chunk.length)
   }
 
   async function write(chunk: Uint8Array, writeOptions?: AbortOptions): Promise<void> {
@@ -97,6 +100,7 @@ function fileSink(name: string, file: FileHandle, { target, temporaryPath, overw
   async function publish(signal: AbortSignal | undefined): Promise<void> {
     try {
       throwIfCancelled(signal)
+      await flush.settled()
       await file.sync()
       await file.close()
       throwIfCancelled(signal)
@@ -118,9 +122,9 @@ function fileSink(name: string, file: FileHandle, { target, temporaryPath, overw
   async function discard(): Promise<void> {
     state = 'aborted'
     try {
-      await file.close()
-    } finally {
       await rm(temporaryPath, { force: true })
+    } finally {
+      await file.close()
     }
   }
 

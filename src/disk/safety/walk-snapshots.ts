@@ -12,7 +12,7 @@ const entryBytes = 40
 interface Snapshot {
   readonly l1Offset: number
   readonly l1Entries: number
-  /** Of the whole entry, padded to 8. */
+  /** Of the whole entry; the next one begins at a multiple of 8. */
   readonly length: number
   readonly extraBytes: number
 }
@@ -50,7 +50,7 @@ export async function walkSnapshots(walk: TableWalk): Promise<void> {
       return
     }
     snapshots.push(snapshot)
-    position += snapshot.length
+    position += Math.ceil(snapshot.length / 8) * 8
   }
   claimTable(walk, header.snapshotsOffset, position - header.snapshotsOffset)
   for (const { l1Offset, l1Entries } of snapshots) {
@@ -68,7 +68,7 @@ function decodeSnapshot(view: DataView): Snapshot {
   return {
     l1Offset: Number(view.getBigUint64(0)),
     l1Entries: view.getUint32(8),
-    length: Math.ceil(length / 8) * 8,
+    length,
     extraBytes,
   }
 }

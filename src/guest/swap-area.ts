@@ -1,6 +1,6 @@
 import type { AbortOptions } from '../core/abort.ts'
-import type { Disk, Extent } from '../disk/disk.ts'
-import { DiskError } from '../disk/errors.ts'
+import type { Disk } from '../disk/disk.ts'
+import { memoryDisk } from '../disk/memory-disk.ts'
 
 /** The first page of a swap area as it may leave the machine; everything behind it is zero. */
 export interface SwapHeader {
@@ -39,22 +39,7 @@ export async function readSwapHeader(disk: Disk, options: AbortOptions = {}): Pr
 
 /** A swap area with this header and nothing in it; without a header it is all zeros. */
 export function swapDisk(header: SwapHeader | null, size: number): Disk {
-  const head = header?.bytes.subarray(0, size) ?? new Uint8Array()
-  return {
-    size,
-    async *extents(): AsyncIterable<Extent> {
-      if (head.length > 0) yield { offset: 0, length: head.length, kind: 'data' }
-      if (head.length < size) yield { offset: head.length, length: size - head.length, kind: 'zero' }
-    },
-    async read(target, offset) {
-      if (offset < 0 || offset + target.length > size) {
-        throw new DiskError('DISK_READ_OUTSIDE', `A read at ${offset} leaves a swap area of ${size} bytes.`)
-      }
-      target.fill(0)
-      if (offset < head.length) target.set(head.subarray(offset, offset + target.length))
-    },
-    close: () => Promise.resolve(),
-  }
+  return memoryDisk(header?.bytes.subarray(0, size) ?? new Uint8Array(), size)
 }
 
 function cleanPage(page: Uint8Array): Uint8Array {

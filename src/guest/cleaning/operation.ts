@@ -62,6 +62,8 @@ export interface ActionConditions {
   readonly notFamilies?: readonly OsFamily[]
   /** Only where this holds; where it does not, and there is something to do, the plan has a warning. */
   readonly when?: CleaningCondition
+  /** Programs that read what is removed; where the guest has none of them, nobody misses it and `when` does not matter. */
+  readonly readBy?: readonly string[]
 }
 
 /** Conditions on what the guest will do by itself when a clone of it starts. */

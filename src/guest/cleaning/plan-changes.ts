@@ -104,6 +104,7 @@ async function applies(
 ): Promise<boolean> {
   if (!concerns(action, planner.facts)) return false
   if (action.when === undefined || holds(action.when, planner.facts)) return true
+  if (action.readBy && !(await hasAny(planner, action.readBy))) return true
   const left: string[] = []
   for await (const match of matches(planner, operation, action)) left.push(match.path)
   if (left.length > 0) {
@@ -111,6 +112,13 @@ async function applies(
       code: 'CLEANING_OPERATION_SKIPPED',
       message: `${left.join(', ')} stays (${operation.id}): it goes only where ${cleaningConditions[action.when]}.`,
     })
+  }
+  return false
+}
+
+async function hasAny({ tree, signal }: Planner, programs: readonly string[]): Promise<boolean> {
+  for (const program of programs) {
+    if ((await tree.resolve(program, { signal })) !== null) return true
   }
   return false
 }

@@ -142,15 +142,16 @@ async function enabledUnitsThatMakeKeys(tree: GuestTree, options: AbortOptions):
   return found
 }
 
+const runsKeyGenerator =
+  /^[^#\n]*(ssh-keygen\s+(-\S+\s+)*-A|dpkg-reconfigure\s+.*openssh-server)|^\s*Exec\w+=.*sshd-keygen/m
+
 /** A line that is no comment and runs the key generator for host keys. */
 async function makesKeys(tree: GuestTree, path: string, options: AbortOptions): Promise<boolean> {
   const stat = await tree.stat(path, { ...options, follow: true })
   if (stat?.kind !== 'file' || stat.size > 256 * 1024) return false
   const content = await tree.read(path, options)
   if (!content) return false
-  return /^[^#\n]*(ssh-keygen\s+(-\S+\s+)*-A|dpkg-reconfigure\s+.*openssh-server|sshd-keygen)/m.test(
-    Buffer.from(content).toString('latin1'),
-  )
+  return runsKeyGenerator.test(Buffer.from(content).toString('latin1'))
 }
 
 function existsIn(tree: GuestTree, options: AbortOptions): (path: string) => Promise<boolean> {

@@ -176,6 +176,7 @@ describe('warnings of a cleaning plan', () => {
         '/etc/cloud/cloud.cfg': 'ssh_deletekeys: true\nssh_deletekeys:   0 # no\n',
       },
       { '/etc/rc.local': '# ssh-keygen -A\n' },
+      { '/etc/systemd/system/x.wants/a.service': '[Unit]\nBefore=sshd-keygen.service\n' },
     ]) {
       const plan = await planCleaning(await memoryGuest({ ...keys, ...files }))
       expect(codes(plan.warnings)).toEqual(['CLEANING_HOST_KEYS_NOT_REGENERATED'])
@@ -183,7 +184,12 @@ describe('warnings of a cleaning plan', () => {
   })
 
   it('name files of cloud-init that stay because nobody would make them again', async () => {
-    const files = { '/etc/netplan/50-cloud-init.yaml': 'x', '/etc/sudoers.d/90-cloud-init-users': 'x' }
+    const files = {
+      '/etc/netplan/50-cloud-init.yaml': 'x',
+      '/usr/sbin/netplan': '',
+      '/etc/sudoers.d/90-cloud-init-users': 'x',
+      '/usr/bin/sudo': '',
+    }
     const without = await planCleaning(await memoryGuest(files))
     expect(without.entries).toEqual([])
     expect(codes(without.warnings)).toEqual(['CLEANING_OPERATION_SKIPPED', 'CLEANING_OPERATION_SKIPPED'])
@@ -195,6 +201,12 @@ describe('warnings of a cleaning plan', () => {
       }),
     )
     expect(networkOff.entries.map(({ path }) => path)).toEqual(['/etc/sudoers.d/90-cloud-init-users'])
+  })
+
+  it('are silent about files of cloud-init that nothing in the guest reads, and which go', async () => {
+    const plan = await planCleaning(await memoryGuest({ '/etc/netplan/50-cloud-init.yaml': 'x' }))
+    expect(plan.entries.map(({ path }) => path)).toEqual(['/etc/netplan/50-cloud-init.yaml'])
+    expect(plan.warnings).toEqual([])
   })
 
   it('say that the distribution is unknown, and cleaning goes on by the general rules', async () => {

@@ -370,7 +370,7 @@ export const planted: Readonly<Record<string, PlantedExample>> = {
   ),
   'package-manager-cache': removes(
     ['/var/cache/apt/archives/bash.deb', '/var/cache/apt/pkgcache.bin', '/var/cache/dnf/x/y/z.rpm'],
-    ['/var/cache/apt/archives', '/var/lib/dpkg/status'],
+    ['/var/cache/apt/archives/lock', '/var/lib/dpkg/status'],
   ),
   'package-lists': removes(['/var/lib/apt/lists/deb.debian.org_main'], ['/etc/apt/sources.list']),
   'rpm-db': removes(['/var/lib/rpm/__db.001'], ['/var/lib/rpm/rpmdb.sqlite']),

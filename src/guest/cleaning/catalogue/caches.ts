@@ -44,6 +44,7 @@ export const cacheOperations: readonly CleaningOperation[] = [
           '/var/cache/apk/*',
           '/var/lib/apt/periodic/*',
         ],
+        except: ['/var/cache/apt/archives/lock', '/var/cache/apt/archives/partial/lock'],
       },
     ],
   },

@@ -11,18 +11,33 @@ export const cloudOperations: readonly CleaningOperation[] = [
       { remove: ['/var/lib/cloud/*', '/run/cloud-init/*'], except: ['/var/lib/cloud/seed'] },
       {
         when: 'cloud-init-network',
+        readBy: ['/usr/sbin/netplan'],
+        remove: ['/etc/netplan/50-cloud-init.yaml'],
+      },
+      {
+        when: 'cloud-init-network',
+        readBy: ['/usr/sbin/NetworkManager'],
         remove: [
-          '/etc/netplan/50-cloud-init.yaml',
           '/etc/NetworkManager/conf.d/{99-cloud-init,30-cloud-init-ip6-addr-gen-mode}.conf',
           '/etc/NetworkManager/system-connections/cloud-init-*.nmconnection',
-          '/etc/systemd/network/10-cloud-init-*.{network,link,netdev}',
-          '/etc/network/interfaces.d/50-cloud-init{,.cfg}',
         ],
       },
       {
-        when: 'cloud-init',
-        remove: ['/etc/ssh/sshd_config.d/50-cloud-init.conf', '/etc/sudoers.d/90-cloud-init-users'],
+        when: 'cloud-init-network',
+        readBy: ['/usr/lib/systemd/systemd-networkd', '/lib/systemd/systemd-networkd'],
+        remove: ['/etc/systemd/network/10-cloud-init-*.{network,link,netdev}'],
       },
+      {
+        when: 'cloud-init-network',
+        readBy: ['/usr/sbin/ifup', '/sbin/ifup'],
+        remove: ['/etc/network/interfaces.d/50-cloud-init{,.cfg}'],
+      },
+      {
+        when: 'cloud-init',
+        readBy: ['/usr/sbin/sshd'],
+        remove: ['/etc/ssh/sshd_config.d/50-cloud-init.conf'],
+      },
+      { when: 'cloud-init', readBy: ['/usr/bin/sudo'], remove: ['/etc/sudoers.d/90-cloud-init-users'] },
       { when: 'cloud-init', edit: ['/etc/fstab'], editor: 'fstab-cloud-init' },
     ],
   },

@@ -17,34 +17,29 @@ export interface L2Place {
  */
 export function walkL2Table(walk: TableWalk, table: DataView, place: L2Place): void {
   const { clusterSize, extendedL2 } = walk.header
+  const { guestStart, weight } = place
   const entryBytes = extendedL2 ? tableEntry.extendedBytes : tableEntry.bytes
   for (let at = 0; at < clusterSize; at += entryBytes) {
     const high = table.getUint32(at)
     const low = table.getUint32(at + 4)
-    const bitmaps = extendedL2
-      ? { zero: table.getUint32(at + 8), allocated: table.getUint32(at + 12) }
-      : noBitmaps
-    if ((high | low | bitmaps.zero | bitmaps.allocated) === 0) continue
-    const guestOffset = place.guestStart === null ? null : place.guestStart + (at / entryBytes) * clusterSize
-    const entry = { ...place, high, low, bitmaps, guestOffset, offset: place.offset + at }
+    const zero = extendedL2 ? table.getUint32(at + 8) : 0
+    const allocated = extendedL2 ? table.getUint32(at + 12) : 0
+    if ((high | low | zero | allocated) === 0) continue
+    const guestOffset = guestStart === null ? null : guestStart + (at / entryBytes) * clusterSize
+    const entry: Entry = { offset: place.offset + at, high, low, zero, allocated, guestOffset, weight }
     if (high & tableEntry.compressedHigh) checkCompressed(walk, entry)
     else checkStandard(walk, entry)
   }
 }
-
-interface Bitmaps {
-  readonly zero: number
-  readonly allocated: number
-}
-
-const noBitmaps: Bitmaps = { zero: 0, allocated: 0 }
 
 interface Entry {
   /** Where the entry stands in the file. */
   readonly offset: number
   readonly high: number
   readonly low: number
-  readonly bitmaps: Bitmaps
+  /** The subcluster bitmaps of an extended entry. */
+  readonly zero: number
+  readonly allocated: number
   readonly guestOffset: number | null
   readonly weight: number
 }
@@ -52,7 +47,7 @@ interface Entry {
 function checkStandard(walk: TableWalk, entry: Entry): void {
   const { header, fileSize, findings } = walk
   const { clusterSize, extendedL2 } = header
-  const { high, low, bitmaps, offset } = entry
+  const { high, low, zero, allocated, offset } = entry
   const hasZeroFlag = header.version >= 3 && !extendedL2
   const reservedLow = hasZeroFlag ? tableEntry.reservedLow : tableEntry.reservedLow | tableEntry.zeroLow
   const host = hostOffset(high, low)
@@ -62,7 +57,7 @@ function checkStandard(walk: TableWalk, entry: Entry): void {
     })
     return
   }
-  if (bitmaps.zero & bitmaps.allocated || (host === 0 && bitmaps.allocated !== 0)) {
+  if (zero & allocated || (host === 0 && allocated !== 0)) {
     findings.refuse('qcow2.l2_tables', 'IMAGE_ENTRY_INVALID', offset, () => {
       return `The L2 entry at byte ${offset} has a contradictory subcluster bitmap.`
     })
@@ -93,24 +88,24 @@ function checkStandard(walk: TableWalk, entry: Entry): void {
  * Bytes of a cluster that the file must hold. QEMU leaves away the end of the last cluster in the file when it is
  * beyond the end of the disk or in subclusters that are not allocated.
  */
-function storedLength({ header }: TableWalk, { guestOffset, low, bitmaps }: Entry): number {
+function storedLength({ header }: TableWalk, { guestOffset, low, allocated }: Entry): number {
   if (guestOffset === null) return 1
   const { clusterSize, extendedL2, size } = header
   const readsAsZeros = !extendedL2 && (low & tableEntry.zeroLow) !== 0
   if (readsAsZeros) return 1
-  const lastSubcluster = 32 - Math.clz32(bitmaps.allocated)
-  const allocated = extendedL2 ? (clusterSize / subclustersPerCluster) * lastSubcluster : clusterSize
-  return Math.max(1, Math.min(allocated, size - guestOffset))
+  const lastSubcluster = 32 - Math.clz32(allocated)
+  const stored = extendedL2 ? (clusterSize / subclustersPerCluster) * lastSubcluster : clusterSize
+  return Math.max(1, Math.min(stored, size - guestOffset))
 }
 
 function checkCompressed(walk: TableWalk, entry: Entry): void {
   const { header, fileSize, findings, references, compressed } = walk
   const { clusterBits, clusterSize } = header
-  const { high, low, bitmaps, offset } = entry
+  const { high, low, zero, allocated, offset } = entry
   const sectorShift = 62 - (clusterBits - 8) - 32
   const host = (high & (2 ** sectorShift - 1)) * 2 ** 32 + low
   const sectors = ((high >>> sectorShift) & (2 ** (clusterBits - 8) - 1)) + 1
-  if (high & tableEntry.copiedHigh || bitmaps.zero !== 0 || bitmaps.allocated !== 0) {
+  if (high & tableEntry.copiedHigh || zero !== 0 || allocated !== 0) {
     findings.refuse('qcow2.l2_tables', 'IMAGE_ENTRY_INVALID', offset, () => {
       return `The L2 entry at byte ${offset} of a compressed cluster sets bits of a standard one.`
     })

@@ -13,7 +13,7 @@ import { readOnlyFeatures, stateFlags, superblockOffset, superblockSize } from '
 import { materialise } from './materialise.ts'
 import { patchDisk } from './patched-disk.ts'
 import type { PathResolver } from './path-resolver.ts'
-import { type Edit, planEdits } from './plan-edits.ts'
+import { type Edit, type EditPlan, planEdits } from './plan-edits.ts'
 import { scanMetadata } from './scan.ts'
 import { openVolume, type Volume } from './volume.ts'
 import type { WorkingFile } from './working-file.ts'
@@ -50,11 +50,12 @@ export async function commitEdits(options: CommitOptions): Promise<Committed> {
     if (options.wasReplayed || needsRecovery(volume))
       unowned = await recoverWorkingFile(volume, file, false, signal)
     if (edits.length > 0) {
+      const leavesAccounts = leavesAccountsOpen(volume, plan)
+      // So that what is put right below is what the edits left, and never damage that was there before.
+      if (leavesAccounts) await checkFilesystem(file.path, { signal })
       const written = await applyEdits({ volume, file, plan, signal })
+      if (leavesAccounts) unowned = await recoverWorkingFile(volume, file, true, signal)
       unowned = subtract(unowned, written)
-      if (volume.superblock.quotaInodes.length > 0) {
-        unowned = subtract(await recoverWorkingFile(volume, file, true, signal), written)
-      }
     }
     await restoreTimes(file, volume, times)
     await checkFilesystem(file.path, { signal })
@@ -73,6 +74,11 @@ function needsRecovery({ superblock }: Volume): boolean {
     (superblock.readOnlyCompatible & readOnlyFeatures.orphanPresent) !== 0 ||
     (superblock.state & stateFlags.valid) === 0
   )
+}
+
+/** debugfs neither keeps quotas up to date nor frees blocks of attributes, which several files may share. */
+function leavesAccountsOpen({ superblock }: Volume, { freed }: EditPlan): boolean {
+  return superblock.quotaInodes.length > 0 || freed.some(({ attributeBlock }) => attributeBlock > 0)
 }
 
 /** Recovers in the working file; whatever e2fsck may have added to the metadata becomes part of the result. */

@@ -35,7 +35,8 @@ export function* rawEntries(block: Uint8Array, layout: DirectoryLayout, inode: n
   while (offset < block.length) {
     const recordLength =
       offset + entryHeaderSize <= block.length ? decodeLength(view, offset, block.length) : 0
-    const nameLength = layout.hasFileType ? (block[offset + 6] ?? 0) : view.getUint16(offset + 6, true)
+    // Without the feature `filetype` this is half of a 16-bit length, but no name is longer than 255 bytes.
+    const nameLength = block[offset + 6] ?? 0
     if (
       recordLength < entryHeaderSize ||
       recordLength % directoryRecordAlignment !== 0 ||

@@ -4,8 +4,11 @@ import { type GuestUser, planSecrets, type Secret, type SecretPlan } from './sec
 import { quoteForShell, runScriptAsRoot, type SshTarget } from './ssh.ts'
 
 /** Plants secrets in a running Debian guest, through its own file system and system log; all are on the disk then. */
-export async function plantSecrets(target: SshTarget, { signal }: AbortOptions = {}): Promise<SecretPlan> {
-  const plan = planSecrets({ running: true })
+export async function plantSecrets(
+  target: SshTarget,
+  { optIn = false, signal }: AbortOptions & { optIn?: boolean } = {},
+): Promise<SecretPlan> {
+  const plan = planSecrets({ running: true, optIn })
   const script = [
     ...plan.users.map(makeUser),
     // Where it exists, the journal is on the disk instead of in memory.
@@ -27,10 +30,16 @@ export function secretEntries(plan: SecretPlan): { entries: GuestEntry[]; delete
   const entryOf = ({ path, content, mode, owner }: Secret) =>
     file(path, content, { mode, uid: owner?.uid ?? 0, gid: owner?.uid ?? 0 })
   return {
-    entries: plan.secrets.filter(({ planting }) => planting === 'file').map(entryOf),
+    entries: [...cloudInit, ...plan.secrets.filter(({ planting }) => planting === 'file').map(entryOf)],
     deleted: plan.secrets.filter(({ planting }) => planting !== 'file').map(entryOf),
   }
 }
+
+/** Only where cloud-init is there are the files it makes its own, and may go. */
+const cloudInit = [
+  file('/usr/bin/cloud-init', '#!/bin/sh\n', { mode: 0o755 }),
+  file('/etc/cloud/cloud.cfg', 'users: [default]\n'),
+]
 
 function makeUser({ name, home, uid }: GuestUser): string {
   return `mkdir -p ${home.slice(0, home.lastIndexOf('/'))} && useradd -m -u ${uid} -d ${home} -s /bin/bash ${name}`

@@ -1,7 +1,15 @@
 import { randomBytes } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
 
-export type SecretGroup = 'homes' | 'logs' | 'spools' | 'cloud-init' | 'network' | 'services' | 'deleted'
+export type SecretGroup =
+  | 'homes'
+  | 'logs'
+  | 'spools'
+  | 'cloud-init'
+  | 'network'
+  | 'services'
+  | 'opt-in'
+  | 'deleted'
 
 /** How a secret gets into a guest. All leave its marker in the disk's bytes. */
 export type SecretPlanting =
@@ -47,12 +55,15 @@ export const plantedUsers: readonly GuestUser[] = [
   { name: 'dev', home: '/srv/home/dev', uid: 2002 },
 ]
 
+/** Cleaning operations for the secrets of the group `opt-in`: the default profile would break a service with them. */
+export const optInOperations = ['snapd-state', 'database-logs']
+
 /**
- * Chooses about 190 secrets: every kind that virt-sysprep is known to leave behind, in the homes of root and of
- * `users`, and in what was deleted.
+ * Chooses about 165 secrets: every kind that virt-sysprep is known to leave behind, in the homes of root and of
+ * two users, and in what was deleted.
  */
-export function planSecrets(options: { users?: readonly GuestUser[]; running: boolean }): SecretPlan {
-  const users = options.users ?? plantedUsers
+export function planSecrets(options: { running: boolean; optIn?: boolean }): SecretPlan {
+  const users = plantedUsers
   const run = randomBytes(4).toString('hex')
   const homes = [{ name: 'root', home: '/root', uid: 0 }, ...users]
   const wanted: Wanted[] = [
@@ -65,6 +76,7 @@ export function planSecrets(options: { users?: readonly GuestUser[]; running: bo
     ...deletedFiles.map((path): Wanted => ({ group: 'deleted', path, planting: 'deleted-file' })),
     ...deletedNames.map((path): Wanted => ({ group: 'deleted', path, planting: 'deleted-name' })),
     ...(options.running ? runningOnly : []),
+    ...(options.optIn ? optIn : []),
   ]
   return { run, users, secrets: wanted.map((secret, index) => complete(secret, run, index)) }
 }
@@ -122,7 +134,7 @@ const homeFiles = [
   ],
   ...['.git-credentials', '.netrc', '.pgpass', '.my.cnf', '.gnupg/private-keys-v1.d/0123456789.key'],
   ...['.ssh/id_ed25519', '.ssh/authorized_keys', '.ssh/known_hosts', '.cache/pip/http/response'],
-  ...['.ansible/tmp/payload', 'notes.bak', 'Documents/a private letter.txt'],
+  ...['.ansible/tmp/payload', 'notes.bak', '.local/share/Trash/files/a letter.txt'],
 ]
 
 const systemFiles = {
@@ -183,11 +195,11 @@ const systemFiles = {
       '/etc/rancher/k3s/k3s.yaml',
     ],
     ...['/var/lib/kubelet/pki/kubelet.key', '/var/lib/systemd/credential.secret', '/opt/app/.env'],
-    ...['/var/www/app/.env', '/var/lib/snapd/state.json', '/var/lib/amazon/ssm/registration'],
+    ...['/var/www/app/.env', '/var/lib/amazon/ssm/registration'],
     ...['/var/lib/ubuntu-advantage/private/machine-token.json', '/var/lib/waagent/ovf-env.xml'],
     ...['/var/lib/docker/network/files/local-kv.db', '/var/lib/mysql/auto.cnf'],
-    ...['/var/lib/postgresql/15/main/pg_wal/000000010000000000000001', '/etc/pki/consumer/key.pem'],
-    ...['/etc/krb5.keytab', '/var/lib/private/systemd/journal-upload/state'],
+    ...['/etc/pki/consumer/key.pem'],
+    ...['/etc/krb5.keytab'],
   ],
 } satisfies Partial<Record<SecretGroup, readonly string[]>>
 
@@ -206,4 +218,9 @@ const deletedNames = ['/home/alice/', '/root/', '/var/tmp/', '/etc/', '/var/spoo
 const runningOnly: readonly Wanted[] = [
   { group: 'deleted', path: '/var/tmp/kept-open', planting: 'open-file' },
   { group: 'logs', path: '/var/log/syslog', planting: 'log' },
+]
+
+const optIn: readonly Wanted[] = [
+  { group: 'opt-in', path: '/var/lib/snapd/state.json' },
+  { group: 'opt-in', path: '/var/lib/postgresql/15/main/pg_wal/000000010000000000000001' },
 ]

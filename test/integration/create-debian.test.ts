@@ -5,7 +5,7 @@ import { runProgram } from '../../src/core/program.ts'
 import { buildDebianGuest, debianGuestRequirements } from '../../testbed/debian-guest.ts'
 import { describeFound, findMarkersInRaw } from '../../testbed/find-markers.ts'
 import { plantSecrets } from '../../testbed/plant-secrets.ts'
-import type { SecretPlan } from '../../testbed/secrets.ts'
+import { optInOperations, type SecretPlan } from '../../testbed/secrets.ts'
 import {
   createSshKey,
   runOverSsh,
@@ -48,9 +48,11 @@ describeWith(
       await site.run(['images', 'upload', disk, 'local:debian'])
       const demo = await launch('debian', 'demo')
       source = await readIdentity(demo)
-      plan = await plantSecrets(demo)
+      plan = await plantSecrets(demo, { optIn: true })
 
-      created = await site.json(createdDocument, ['create', 'local:demo', 'my image'])
+      created = await site.json(createdDocument, [
+        ...['create', 'local:demo', 'my image', '--enable', optInOperations.join(',')],
+      ])
       expect(await readIdentity(demo), 'the running instance was disturbed').toEqual(source)
       await site.run(['instances', 'terminate', 'local:demo'])
 

@@ -56,8 +56,13 @@ export class Hasher {
     }
   }
 
-  /** Takes `length` zeros without moving any. */
+  /** Takes `length` zeros; few join the bytes before them, many are only counted. */
   zeros(length: number): void {
+    if (this.#filled > 0 && length < slotLength - this.#filled) {
+      this.#next().bytes.fill(0, this.#filled, this.#filled + length)
+      this.#filled += length
+      return
+    }
     this.#flush()
     this.#zeros += length
   }

@@ -63,7 +63,9 @@ export async function writePartitionTable(
 function mbr(partition: { type: number; active: boolean; offset: number; length: number }): Buffer {
   const bytes = Buffer.alloc(72)
   bytes.writeUInt32LE(Math.floor(Math.random() * 0xffff_fffe) + 1, 0)
-  bytes.set([partition.active ? 0x80 : 0, 0xfe, 0xff, 0xff, partition.type, 0xfe, 0xff, 0xff], 6)
+  // UEFI 2.10, section 5.2.3: the entry that protects a GPT starts in the second sector by CHS, too.
+  const firstChs = partition.type === 0xee ? [0, 2, 0] : [0xfe, 0xff, 0xff]
+  bytes.set([partition.active ? 0x80 : 0, ...firstChs, partition.type, 0xfe, 0xff, 0xff], 6)
   bytes.writeUInt32LE(partition.offset / sector, 14)
   bytes.writeUInt32LE(Math.min(partition.length / sector, 0xffff_ffff), 18)
   bytes.writeUInt16LE(0xaa55, 70)

@@ -1,10 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { copyFile, stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { KiB, MiB } from '../../../src/core/bytes.ts'
 import { runProgram } from '../../../src/core/program.ts'
+import { memoryDisk } from '../../../src/disk/memory-disk.ts'
+import { writeQcow2 } from '../../../src/disk/qcow2/qcow2-writer.ts'
 import { checkImage } from '../../../src/disk/safety/check-image.ts'
+import { createFileSink } from '../../../src/transfer/file-sink.ts'
 import { openFileSource } from '../../../src/transfer/file-source.ts'
 import { describeWith } from '../../support/requirements.ts'
 import { temporaryFolder } from '../../support/temporary-folder.ts'
@@ -28,6 +31,21 @@ const creations: readonly (readonly [string, readonly string[]])[] = [
   ['metadata preallocated', ['preallocation=metadata']],
   ['all preallocated', ['preallocation=falloc']],
 ]
+
+describe('checkImage on images of our own writer', () => {
+  const options = ['512', '4096', '65536', '2097152'].flatMap((clusterSize) =>
+    [undefined, 'zlib', 'zstd'].map((compression) => ({ clusterSize: Number(clusterSize), compression })),
+  )
+  it.for(options)('accepts clusters of $clusterSize bytes, compression $compression', async (row) => {
+    const { clusterSize, compression } = row as { clusterSize: number; compression?: 'zlib' | 'zstd' }
+    const path = join(await temporaryFolder(), 'image.qcow2')
+    const disk = memoryDisk(diskBytes())
+    const sink = await createFileSink(path)
+    await writeQcow2(disk, sink, { clusterSize, ...(compression ? { compression } : {}) })
+    await sink.finish()
+    expect(await judge(path)).toEqual({ accepted: true, size, problems: [] })
+  })
+})
 
 describeWith(['qemu-img'], 'checkImage on images made by qemu-img', () => {
   it.for(creations)('accepts %s', async ([, [options = '']]) => {
@@ -159,12 +177,16 @@ describeWith(['qemu-img'], 'checkImage on images made by qemu-img', () => {
 async function rawDisk(): Promise<{ folder: string; raw: string }> {
   const folder = await temporaryFolder()
   const raw = join(folder, 'disk.raw')
+  await writeFile(raw, diskBytes())
+  return { folder, raw }
+}
+
+function diskBytes(): Buffer {
   const disk = Buffer.alloc(size)
   randomBytes(300 * KiB).copy(disk, 64 * KiB)
   disk.fill('compressible ', MiB, 2 * MiB)
   randomBytes(10_000).copy(disk, size - 10_000)
-  await writeFile(raw, disk)
-  return { folder, raw }
+  return disk
 }
 
 /** Writes into the disk by qemu-io, which comes with qemu-img. */

@@ -1,5 +1,6 @@
 import type { JobEvent } from '../core/events.ts'
 import type { OperationHandle } from '../operations/operation-handle.ts'
+import { exitCodes } from './failure.ts'
 import { plainProgress } from './render/plain-progress.ts'
 import { progressBar } from './render/progress-bar.ts'
 import type { CommonOptions } from './session.ts'
@@ -52,7 +53,8 @@ function listenForInterrupts(handle: OperationHandle<unknown>): () => void {
       process.stderr.write(
         `\nStopped. Go on with: imagewright jobs resume ${jobId}\nor clean up with: imagewright jobs undo ${jobId}\n`,
       )
-      void handle.interrupt()
+      // Not awaiting what still runs: a step that does not heed its signal must not hold the person up.
+      void handle.interrupt().finally(() => process.exit(exitCodes.interrupted))
       return
     }
     asked = true

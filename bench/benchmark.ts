@@ -1,0 +1,13 @@
+import type { Contender } from './measure.ts'
+
+/** A job of `docs/benchmarks.md`, made ready in a folder of its own. */
+export interface Benchmark {
+  /** Of the list of goals: `P1`. */
+  readonly id: string
+  readonly title: string
+  /** What counts as met, in words; null where there is no peer. */
+  readonly goal: string
+  readonly runs: number
+  /** Makes the inputs in `folder` and gives who runs against whom. */
+  prepare(folder: string): Promise<{ ours: Contender; peer: Contender | null; peerMissing?: string }>
+}

@@ -1,0 +1,53 @@
+import { createHash, randomFillSync } from 'node:crypto'
+import { open, rm } from 'node:fs/promises'
+import { resolve } from 'node:path'
+
+export const GiB = 2 ** 30
+const piece = 16 * 2 ** 20
+
+/** Our command line as it is installed: compiled, on the pinned runtime. */
+export function imagewright(...programArguments: string[]): [string, ...string[]] {
+  return [process.execPath, resolve(import.meta.dirname, '../dist/cli/main.js'), ...programArguments]
+}
+
+/** A file of `bytes` that do not compress, without a zero block. */
+export async function writeRandomFile(path: string, bytes: number): Promise<void> {
+  const buffer = Buffer.alloc(piece)
+  await writePieces(path, bytes, () => randomFillSync(buffer))
+}
+
+/** A file of `bytes` that compress about as well as a system's programs and texts do: to a third or so. */
+export async function writeCompressibleFile(path: string, bytes: number): Promise<void> {
+  const words = Array.from({ length: 4096 }, (_, index) =>
+    createHash('md5')
+      .update(String(index))
+      .digest('base64')
+      .slice(0, 4 + (index % 9)),
+  )
+  const buffer = Buffer.alloc(piece)
+  const choice = Buffer.alloc(2 * piece)
+  await writePieces(path, bytes, () => {
+    randomFillSync(choice)
+    let at = 0
+    for (let index = 0; at < piece; index += 1) {
+      at += buffer.write(`${words[choice.readUInt16LE(2 * (index % piece)) % 4096]} `, at, 'latin1')
+    }
+    return buffer
+  })
+}
+
+export function removeBefore(...paths: string[]): () => Promise<void> {
+  return async () => {
+    for (const path of paths) await rm(path, { force: true })
+  }
+}
+
+async function writePieces(path: string, bytes: number, next: () => Buffer): Promise<void> {
+  const file = await open(path, 'w')
+  try {
+    for (let at = 0; at < bytes; at += piece) await file.write(next(), 0, Math.min(piece, bytes - at), at)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}

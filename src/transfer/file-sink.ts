@@ -55,9 +55,13 @@ function fileSink(name: string, file: FileHandle, { target, temporaryPath, overw
   let finishing: Promise<void> | undefined
   const flush = earlyFlush(file)
 
-  async function writeAt(chunk: Uint8Array, at: number, { signal }: AbortOptions = {}): Promise<void> {
+  function assertOpen(signal?: AbortSignal): void {
     throwIfCancelled(signal)
     if (state !== 'open') throw new Error(`${name} is written after it was ${state}`)
+  }
+
+  async function writeAt(chunk: Uint8Array, at: number, { signal }: AbortOptions = {}): Promise<void> {
+    assertOpen(signal)
     for (let done = 0; done < chunk.length; ) {
       const { bytesWritten } = await file
         .write(chunk, done, chunk.length - done, at + done)
@@ -78,12 +82,13 @@ function fileSink(name: string, file: FileHandle, { target, temporaryPath, overw
 
   /** Extends the file at once, so that whoever verifies it under its temporary name sees its whole length. */
   async function leaveHole(length: number, { signal }: AbortOptions = {}): Promise<void> {
-    throwIfCancelled(signal)
+    assertOpen(signal)
     position += length
     if (position > fileLength) await truncate(position)
   }
 
   async function truncate(newSize: number): Promise<void> {
+    assertOpen()
     fileLength = newSize
     await file.truncate(newSize).catch((error: unknown) => {
       throw outputError(error, name)

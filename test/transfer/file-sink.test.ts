@@ -59,6 +59,18 @@ describe('createFileSink', () => {
     expect((await stat(path)).mode & 0o777).toBe(0o600)
   })
 
+  it('takes nothing more once it is finished or aborted', async () => {
+    const path = join(await temporaryFolder(), 'image.raw')
+    for (const end of ['finish', 'abort'] as const) {
+      const sink = await createFileSink(path, { overwrite: true })
+      await sink[end]()
+      await expect(sink.write(Buffer.from('late'))).rejects.toThrow('written after')
+      await expect(sink.writeZeros(1)).rejects.toThrow('written after')
+      await expect(sink.truncate(1)).rejects.toThrow('written after')
+    }
+    expect((await stat(path)).size).toBe(0)
+  })
+
   it('makes a file of a name that is as long as names can be', async () => {
     const path = join(await temporaryFolder(), 'ä'.repeat(127))
     const sink = await createFileSink(path)

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type { Cloud, CloudImage, NewImage } from '../../src/clouds/cloud.ts'
-import type { Disk } from '../../src/disk/disk.ts'
+import { memoryDisk } from '../../src/disk/memory-disk.ts'
 import { writeDisk } from '../../src/disk/write-disk.ts'
-import type { ByteSink } from '../../src/transfer/byte-sink.ts'
+import { memorySink } from '../support/memory-sink.ts'
 
 /** A cloud under test. Everything the suite makes has `prefix` in its name, and it removes what it made. */
 export interface CloudHarness {
@@ -75,31 +75,7 @@ async function sampleImage(format: 'raw' | 'qcow2'): Promise<Buffer> {
   disk.write('what a guest would see '.repeat(1000), 0)
   disk.write('its last sector', sampleDiskSize - 512)
   if (format === 'raw') return disk
-  const chunks: Buffer[] = []
-  await writeDisk(memoryDisk(disk), collectingSink(chunks), { format })
-  return Buffer.concat(chunks)
-}
-
-function memoryDisk(bytes: Buffer): Disk {
-  return {
-    size: bytes.length,
-    async *extents() {
-      yield { offset: 0, length: bytes.length, kind: 'data' }
-    },
-    async read(target, offset) {
-      target.set(bytes.subarray(offset, offset + target.length))
-    },
-    close: async () => undefined,
-  }
-}
-
-function collectingSink(chunks: Buffer[]): ByteSink {
-  return {
-    name: 'memory',
-    async write(chunk) {
-      chunks.push(Buffer.from(chunk))
-    },
-    finish: async () => undefined,
-    abort: async () => undefined,
-  }
+  const sink = memorySink()
+  await writeDisk(memoryDisk(disk), sink, { format })
+  return sink.bytes()
 }

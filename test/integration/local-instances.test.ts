@@ -23,12 +23,17 @@ describeWith(
     beforeAll(async () => {
       root = await mkdtemp(join(tmpdir(), 'imagewright-instances-'))
       guest = join(root, 'guest.raw')
-      await buildTinyGuest(guest, { bootable: true })
+      await buildTinyGuest(guest, {
+        bootable: true,
+        atBoot: `
+          [ -e /birthmark ] || { cat /proc/sys/kernel/random/uuid > /birthmark; sync; }
+          echo "BIRTHMARK $(cat /birthmark)." > /dev/console`,
+      })
     })
     afterAll(() => rm(root, { recursive: true, force: true }))
 
     const memory = 256
-    const booted = /TINY-BOOT-OK/
+    const birthmark = /BIRTHMARK ([0-9a-f-]{36})\./
 
     describeRunningInstances('the embedded cloud', async () => {
       const folder = join(root, 'conformance')
@@ -37,7 +42,7 @@ describeWith(
         cloud: await openAgain(),
         openAgain,
         close: async () => undefined,
-        bootable: { path: guest, format: 'raw', booted, memory },
+        bootable: { path: guest, format: 'raw', birthmark, memory },
       }
     })
 

@@ -9,12 +9,21 @@ import type { Cloud } from '../../src/clouds/cloud.ts'
 import { openLocalCloud } from '../../src/clouds/local/open-local-cloud.ts'
 import { withQmp } from '../../src/clouds/local/qmp.ts'
 import { poll } from '../../src/core/abort.ts'
+import { runProgram } from '../../src/core/program.ts'
 import { buildTinyGuest } from '../../testbed/tiny-guest.ts'
 import { describeRunningInstances } from '../conformance/running-instance-conformance.ts'
 import { describeWith } from '../support/requirements.ts'
 
 describeWith(
-  ['qemu-system-x86_64', 'mke2fs', 'debugfs', 'grub-mkimage', '/usr/lib/grub/i386-pc/boot.img', 'busybox'],
+  [
+    'qemu-system-x86_64',
+    'qemu-img',
+    'mke2fs',
+    'debugfs',
+    'grub-mkimage',
+    '/usr/lib/grub/i386-pc/boot.img',
+    'busybox',
+  ],
   'the embedded cloud',
   () => {
     let root: string
@@ -27,6 +36,7 @@ describeWith(
         bootable: true,
         atBoot: `
           [ -e /birthmark ] || { cat /proc/sys/kernel/random/uuid > /birthmark; sync; }
+          dd if=/dev/zero of=/zeros bs=1M count=4; rm /zeros; sync; fstrim /
           echo "BIRTHMARK $(cat /birthmark)." > /dev/console`,
       })
     })
@@ -140,8 +150,13 @@ describeWith(
         await cloud.instances.terminate(id)
       })
 
-      it('becomes an image while it is paused, and stays paused', async () => {
+      it('becomes an image while it is paused, every byte of its disk the same, and stays paused', async () => {
         const { id } = await launch('paused')
+        await poll({
+          what: 'the end of the boot',
+          deadline: 120_000,
+          attempt: async () => birthmark.test(await cloud.instances.console(id)) || undefined,
+        })
         await qmp(id, 'stop')
         expect((await cloud.instances.get(id)).status).toBe('paused')
         const { image, quiesced } = await cloud.instances.snapshot(
@@ -151,6 +166,15 @@ describeWith(
         )
         expect(quiesced).toBe(false)
         expect((await cloud.instances.get(id)).status).toBe('paused')
+        const files = [join(instancePath(id), 'disk.qcow2'), join(folder, 'images', image.id, 'data')]
+        const compared = await runProgram(
+          'qemu-img',
+          ['compare', '-U', '-f', 'qcow2', '-F', 'qcow2', ...files],
+          {
+            timeout: 60_000,
+          },
+        )
+        expect(compared.stdout).toContain('Images are identical')
         await cloud.instances.terminate(id)
         await cloud.images.delete(image.id)
       })

@@ -28,8 +28,10 @@ export interface ClusterRun {
 
 /** The parts of the file that a table entry may point to. */
 export interface EntryContext {
+  /** The file with the tables, for messages. */
   readonly name: string
-  readonly fileSize: number
+  /** Bytes of the file that holds the data: the same one, or the external data file. */
+  readonly dataSize: number
   readonly header: Qcow2Header
 }
 
@@ -48,8 +50,8 @@ interface Unit {
  *
  * `decode` throws DiskError `IMAGE_ENTRY_INVALID`, `IMAGE_OFFSET_OUT_OF_FILE`, `IMAGE_OVERLAP`.
  */
-export function runDecoder({ name, fileSize, header }: EntryContext): DecodeRun {
-  const { clusterBits, clusterSize, extendedL2, version, l1TableOffset } = header
+export function runDecoder({ name, dataSize, header }: EntryContext): DecodeRun {
+  const { clusterBits, clusterSize, extendedL2, externalDataFile, version, l1TableOffset } = header
   const entryBytes = extendedL2 ? tableEntry.extendedBytes : tableEntry.bytes
   const unitSize = extendedL2 ? clusterSize / subclustersPerCluster : clusterSize
   const l1End = l1TableOffset + header.l1Size * tableEntry.bytes
@@ -73,19 +75,24 @@ export function runDecoder({ name, fileSize, header }: EntryContext): DecodeRun 
     unit.compressedLength = 0
     if (high & tableEntry.compressedHigh) {
       const host = (high & compressedOffsetHigh) * 2 ** 32 + low
-      if (host >= fileSize) throw fail('IMAGE_OFFSET_OUT_OF_FILE', 'points outside the file', page, index)
+      if (externalDataFile) {
+        throw fail('IMAGE_ENTRY_INVALID', 'is compressed, which excludes an external data file', page, index)
+      }
+      if (host >= dataSize) throw fail('IMAGE_OFFSET_OUT_OF_FILE', 'points outside the file', page, index)
       if (host < clusterSize) throw fail('IMAGE_OVERLAP', 'points into the header', page, index)
       const sectors = ((high >>> sectorShift) & sectorMask) + 1
       unit.kind = 'compressed'
       unit.host = host
-      unit.compressedLength = Math.min(sectors * 512 - (host % 512), fileSize - host)
+      unit.compressedLength = Math.min(sectors * 512 - (host % 512), dataSize - host)
       return
     }
     const host = hostOffset(high, low)
     if (host % clusterSize !== 0 || high & tableEntry.reservedHigh || low & tableEntry.reservedLow) {
       throw fail('IMAGE_ENTRY_INVALID', 'is misaligned or sets reserved bits', page, index)
     }
-    let allocated = host > 0
+    // Offset 0 is the header's, but in an external data file it is a place like any other.
+    const placed = host > 0 || (externalDataFile && (high & tableEntry.copiedHigh) !== 0)
+    let allocated = placed
     let zero = (low & tableEntry.zeroLow) !== 0
     if (zero && (version < 3 || extendedL2)) {
       throw fail('IMAGE_ENTRY_INVALID', 'sets the zero flag, which this image cannot have', page, index)
@@ -94,7 +101,7 @@ export function runDecoder({ name, fileSize, header }: EntryContext): DecodeRun 
     if (extendedL2) {
       const zeroBits = entries.readUInt32BE(at + 8)
       const allocationBits = entries.readUInt32BE(at + 12)
-      if (zeroBits & allocationBits || (host === 0 && allocationBits)) {
+      if (zeroBits & allocationBits || (!placed && allocationBits)) {
         throw fail('IMAGE_ENTRY_INVALID', 'has a contradictory subcluster bitmap', page, index)
       }
       const subcluster = Math.floor(((offset - page.start) % clusterSize) / unitSize)
@@ -106,9 +113,11 @@ export function runDecoder({ name, fileSize, header }: EntryContext): DecodeRun 
       unit.kind = zero ? 'zero' : 'unallocated'
       return
     }
-    // The last cluster of a file may be cut short; what is missing reads as zeros, as in QEMU.
-    if (host >= fileSize) throw fail('IMAGE_OFFSET_OUT_OF_FILE', 'points outside the file', page, index)
-    if (host < l1End && host + clusterSize > l1TableOffset) {
+    // The last cluster of a file may be cut short, a data file anywhere; what is missing reads as zeros, as in QEMU.
+    if (host >= dataSize && !externalDataFile) {
+      throw fail('IMAGE_OFFSET_OUT_OF_FILE', 'points outside the file', page, index)
+    }
+    if (!externalDataFile && host < l1End && host + clusterSize > l1TableOffset) {
       throw fail('IMAGE_OVERLAP', 'points into the L1 table', page, index)
     }
     unit.kind = 'data'

@@ -1,3 +1,4 @@
+import type { RandomAccessSource } from '../../transfer/byte-source.ts'
 import type { Disk } from '../disk.ts'
 import { DiskError } from '../errors.ts'
 import type { Qcow2Header } from './qcow2-header.ts'
@@ -8,10 +9,13 @@ import type { Qcow2Header } from './qcow2-header.ts'
  */
 export type OpenBacking = (name: string, format: string | null) => Promise<Disk>
 
+/** Opens the external data file an image names, like `OpenBacking`; it is raw by the specification. */
+export type OpenDataFile = (name: string) => Promise<RandomAccessSource>
+
 /**
  * Refuses what cannot be read, or would not be what the image's owner sees.
  * @returns what is worth saying about an image that can be read
- * @throws DiskError `IMAGE_UNKNOWN_FEATURE` | `IMAGE_MARKED_CORRUPT` | `IMAGE_DATA_FILE` | `IMAGE_ENCRYPTED`
+ * @throws DiskError `IMAGE_UNKNOWN_FEATURE` | `IMAGE_MARKED_CORRUPT` | `IMAGE_ENCRYPTED`
  */
 export function refuseUnreadable(name: string, header: Qcow2Header): string[] {
   if (header.unknownFeatures.length > 0) {
@@ -24,11 +28,6 @@ export function refuseUnreadable(name: string, header: Qcow2Header): string[] {
   if (header.corrupt) {
     throw new DiskError('IMAGE_MARKED_CORRUPT', `${name} is marked as corrupt.`, {
       hint: 'Repair a copy of it with qemu-img check -r all, or go back to an older copy.',
-    })
-  }
-  if (header.externalDataFile) {
-    throw new DiskError('IMAGE_DATA_FILE', `${name} keeps its data in another file.`, {
-      hint: 'Convert it to an image of one file with qemu-img convert, where it came from.',
     })
   }
   if (header.cryptMethod !== 0) {
@@ -57,4 +56,19 @@ export async function openBackingOf(
     })
   }
   return openBacking(backingFile, backingFormat)
+}
+
+/** @throws DiskError `IMAGE_DATA_FILE` when the image keeps its data elsewhere and nobody allowed it, or names no file */
+export async function openDataFileOf(
+  name: string,
+  { externalDataFile, dataFile }: Qcow2Header,
+  openDataFile: OpenDataFile | undefined,
+): Promise<RandomAccessSource | null> {
+  if (!externalDataFile) return null
+  if (!openDataFile || dataFile === null) {
+    throw new DiskError('IMAGE_DATA_FILE', `${name} keeps its data in another file.`, {
+      hint: 'Convert it to an image of one file with qemu-img convert, where it came from.',
+    })
+  }
+  return openDataFile(dataFile)
 }

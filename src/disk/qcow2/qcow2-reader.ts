@@ -7,11 +7,19 @@ import { type CompressedPiece, compressedReader } from './compressed-reader.ts'
 import { runDecoder } from './decode-entries.ts'
 import { qcow2Extents } from './qcow2-extents.ts'
 import { type Qcow2Header, readQcow2Header } from './qcow2-header.ts'
-import { type OpenBacking, openBackingOf, refuseUnreadable } from './qcow2-policy.ts'
+import {
+  type OpenBacking,
+  type OpenDataFile,
+  openBackingOf,
+  openDataFileOf,
+  refuseUnreadable,
+} from './qcow2-policy.ts'
 
 export interface OpenQcow2Options extends AbortOptions {
   /** Asked for the backing file when the image names one; without it such an image is refused. */
   openBacking?: OpenBacking
+  /** Asked for the external data file when the image keeps its data in one; without it such an image is refused. */
+  openDataFile?: OpenDataFile
 }
 
 export interface Qcow2Disk extends Disk {
@@ -40,18 +48,22 @@ export async function openQcow2(
   source: RandomAccessSource,
   options: OpenQcow2Options = {},
 ): Promise<Qcow2Disk> {
-  const { signal, openBacking } = options
+  const { signal, openBacking, openDataFile } = options
   const header = await readQcow2Header(source, { signal })
   const warnings = refuseUnreadable(source.name, header)
   const map = await openClusterMap(source, header, { signal })
-  const decodeRun = runDecoder({ name: source.name, fileSize: source.size, header })
-  const readCompressed = compressedReader(source, header)
   const { size, clusterSize } = header
-  const backing = await openBackingOf(source.name, header, openBacking)
+  const dataFile = await openDataFileOf(source.name, header, openDataFile)
+  const data = dataFile ?? source
+  const decodeRun = runDecoder({ name: source.name, dataSize: data.size, header })
+  const readCompressed = compressedReader(source, header)
+  const backing = await openBackingOf(source.name, header, openBacking).catch(async (error: unknown) => {
+    await dataFile?.close()
+    throw error
+  })
 
   async function readData(target: Uint8Array, host: number, signal?: AbortSignal): Promise<void> {
-    // Subclusters at the end of the last cluster may lie wholly behind the end of the file.
-    const filled = host < source.size ? await source.read(target, host, { signal }) : 0
+    const filled = host < data.size ? await data.read(target, host, { signal }) : 0
     if (filled < target.length) target.fill(0, filled)
   }
 
@@ -106,11 +118,9 @@ export async function openQcow2(
       return qcow2Extents({ size, map, decodeRun, backing, signal })
     },
     async close() {
-      try {
-        await backing?.close()
-      } finally {
-        await source.close()
-      }
+      const closing = [backing?.close(), dataFile?.close(), source.close()]
+      const failed = (await Promise.allSettled(closing)).find(({ status }) => status === 'rejected')
+      if (failed?.status === 'rejected') throw failed.reason
     },
   }
 }

@@ -46,7 +46,7 @@ describe('qcow2, written and read back', () => {
           expect(content.equals(await readWhole(disk))).toBe(true)
         },
       ),
-      { numRuns: 60 },
+      { numRuns: 40 },
     )
   })
 
@@ -107,6 +107,6 @@ test('finds the end of a Zstandard frame whatever follows it', () => {
         expect(zstdFrameLength(frame.subarray(0, frame.length - 1))).toBe(null)
       },
     ),
-    { numRuns: 60 },
+    { numRuns: 40 },
   )
 })

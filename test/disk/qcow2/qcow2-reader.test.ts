@@ -2,6 +2,8 @@ import { open, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { GiB, KiB, MiB, TiB } from '../../../src/core/bytes.ts'
+import { runProgram } from '../../../src/core/program.ts'
+import { allowDataFileWithin } from '../../../src/disk/qcow2/allow-data-file-within.ts'
 import { openQcow2, type Qcow2Disk } from '../../../src/disk/qcow2/qcow2-reader.ts'
 import { type FileSource, openFileSource } from '../../../src/transfer/file-source.ts'
 import { qemuImg, qemuIo } from '../../support/qemu-img.ts'
@@ -156,12 +158,38 @@ describeWith(['qemu-img'], 'openQcow2 on images of qemu-img', () => {
     expect(bytes).toBeLessThan(512 * KiB)
   })
 
-  test('refuses an external data file', async () => {
-    const folder = await temporaryFolder()
-    const path = join(folder, 'disk.qcow2')
-    await qemuImg('create', '-f', 'qcow2', '-o', `data_file=${join(folder, 'data.raw')}`, path, '1M')
-    await expect(openQcow2(await openedSource(path))).rejects.toMatchObject({ code: 'IMAGE_DATA_FILE' })
-  })
+  for (const raw of ['off', 'on']) {
+    test(`reads an external data file only where it is allowed, data_file_raw=${raw}`, async () => {
+      const folder = await temporaryFolder()
+      const path = join(folder, 'disk.qcow2')
+      const options = `data_file=data.raw,data_file_raw=${raw}`
+      await runInFolder(folder, 'qemu-img', ['create', '-f', 'qcow2', '-o', options, 'disk.qcow2', '2M'])
+      const writes = ['write -P 1 0 100k', 'write -z 64k 4k', 'write -P 2 1M 64k']
+      await runInFolder(folder, 'qemu-io', [
+        '-f',
+        'qcow2',
+        ...writes.flatMap((write) => ['-c', write]),
+        'disk.qcow2',
+      ])
+      await expect(openQcow2(await openedSource(path))).rejects.toMatchObject({ code: 'IMAGE_DATA_FILE' })
+      const elsewhere = allowDataFileWithin(await temporaryFolder())
+      await expect(openQcow2(await openedSource(path), { openDataFile: elsewhere })).rejects.toMatchObject({
+        code: 'SOURCE_NOT_FOUND',
+      })
+      const disk = await openQcow2(await openedSource(path), { openDataFile: allowDataFileWithin(folder) })
+      await runInFolder(folder, 'qemu-img', [
+        'convert',
+        '-f',
+        'qcow2',
+        '-O',
+        'raw',
+        'disk.qcow2',
+        'truth.raw',
+      ])
+      expect((await readFile(join(folder, 'truth.raw'))).equals(await readWhole(disk))).toBe(true)
+      await disk.close()
+    })
+  }
 })
 
 interface OpenedImage {
@@ -188,6 +216,11 @@ async function reopened(path: string): Promise<OpenedImage> {
     return (await readFile(`${path}.raw`)).equals(await readWhole(disk))
   }
   return { path, disk, same }
+}
+
+/** QEMU takes the name of a data file from the folder it runs in. */
+async function runInFolder(folder: string, program: string, programArguments: string[]): Promise<void> {
+  await runProgram(program, programArguments, { timeout: 60_000, workingDirectory: folder })
 }
 
 /** Closed when the test ends, whatever becomes of it. */

@@ -139,7 +139,7 @@ describe('writeQcow2', () => {
       for (let failAfter = 0; ; failAfter += 1) {
         const file = memoryFile({ failAfter })
         const failed = await writeQcow2(
-          memoryDisk(noiseOf(6 * MiB, 8)),
+          memoryDisk(noiseOf(3 * MiB, 8)),
           file,
           compression ? { compression } : {},
         )

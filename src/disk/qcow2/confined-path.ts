@@ -1,0 +1,23 @@
+import { realpath } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { DiskError } from '../errors.ts'
+
+/**
+ * The real path of a file an image names, when it lies directly in the folder. A name in an image is an attacker's way
+ * to the host's files (CVE-2011-3147, CVE-2024-32498, CVE-2024-4467), hence no folders, no schemes such as `json:` or
+ * `nbd:`, and no symbolic link that leads elsewhere.
+ * @throws DiskError `IMAGE_UNSAFE_NAME`
+ */
+export async function confinedPath(folder: string, name: string): Promise<string> {
+  const plain = name.startsWith('./') ? name.slice(2) : name
+  const safe = plain !== '' && plain !== '.' && plain !== '..' && !/[/\\:\0]/.test(plain)
+  const root = await realpath(folder)
+  // A file that is not there is reported by whoever opens it.
+  const path = safe ? await realpath(join(root, plain)).catch(() => join(root, plain)) : null
+  if (path !== null && dirname(path) === root) return path
+  throw new DiskError(
+    'IMAGE_UNSAFE_NAME',
+    `The image names the file ${JSON.stringify(name)}, which is not a plain name in its own folder.`,
+    { hint: 'Put both files into one folder and rebase the image to the plain name: qemu-img rebase -u.' },
+  )
+}

@@ -102,6 +102,9 @@ export async function downloadInto(
       size += chunk.length
       onProgress(size, source.size)
     }
+  } catch (error) {
+    await hashing.abort()
+    throw error
   } finally {
     await source.close()
   }

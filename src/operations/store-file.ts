@@ -80,9 +80,9 @@ async function writeFile(
   if (earlier.id) await rm(earlier.id, { force: true })
   const sink = await createFileSink(file.path, { overwrite: file.overwrite })
   await context.ledger.created(key, sink.temporaryPath)
+  const hashing = file.checksum ? hashingSink(sink, [file.checksum]) : null
   try {
-    const digested = verify ? digestWhileReading(cleaned.disk) : null
-    const hashing = file.checksum ? hashingSink(sink, [file.checksum]) : null
+    await using digested = verify ? digestWhileReading(cleaned.disk) : null
     await writeDisk(digested?.disk ?? cleaned.disk, hashing ?? sink, {
       ...writeOptions(file),
       signal,
@@ -103,7 +103,7 @@ async function writeFile(
       cleaning: cleaned.report,
     }
   } catch (error) {
-    await sink.abort()
+    await (hashing ?? sink).abort()
     throw error
   }
 }

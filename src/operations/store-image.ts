@@ -152,7 +152,7 @@ async function writeImage(
   await using source = await options.openSource({ signal })
   if (options.verbatim) return await copyImage(context, options, source)
   await using cleaned = await cleanOnTheWay(environment, context, { disk: source.disk, clean: options.clean })
-  const digested = digestWhileReading(cleaned.disk)
+  await using digested = digestWhileReading(cleaned.disk)
   await target.images.upload(
     options.id,
     (sink) =>
@@ -187,12 +187,17 @@ async function copyImage(
     async (sink) => {
       const hashing = hashingSink(sink, ['sha256'])
       let done = 0
-      for await (const chunk of source.stream({ signal })) {
-        await hashing.write(chunk, { signal })
-        done += chunk.length
-        onProgress(done, source.size)
+      try {
+        for await (const chunk of source.stream({ signal })) {
+          await hashing.write(chunk, { signal })
+          done += chunk.length
+          onProgress(done, source.size)
+        }
+        containerDigest = (await hashing.digests()).sha256
+      } catch (error) {
+        await hashing.abort()
+        throw error
       }
-      containerDigest = (await hashing.digests()).sha256
     },
     { signal },
   )

@@ -72,7 +72,7 @@ describe('maskDisk', () => {
     for (let i = 0; i < 1000; i += 1) await mask.read(target, i * 1000 * MiB + 16)
     expect([...target]).toEqual([1, 0, 0])
     expect(await dataLength(mask)).toBe(TiB - 4096 * 1_000_000)
-    expect(performance.now() - started).toBeLessThan(5000)
+    expect(performance.now() - started).toBeLessThan(15_000)
   })
 
   it('cannot be read beyond its bounds', async () => {

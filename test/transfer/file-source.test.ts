@@ -105,7 +105,7 @@ describe('dataRanges of a file', () => {
     )
     const started = performance.now()
     const found = await rangesOf(path)
-    expect(performance.now() - started).toBeLessThan(1000)
+    expect(performance.now() - started).toBeLessThan(5_000)
     expect(found).toEqual(written.map((offset) => ({ offset, length: 2 * MiB })))
   })
 

@@ -92,7 +92,7 @@ describe('hashingSink', () => {
     await expect(writing).rejects.toMatchObject({ code: 'CANCELLED' })
     await sink.abort()
     expect(inner.state).toBe('aborted')
-    expect(performance.now() - started).toBeLessThan(2000)
+    expect(performance.now() - started).toBeLessThan(10_000)
   })
 })
 
@@ -153,7 +153,7 @@ describe('digestSource', () => {
     const started = performance.now()
     const digesting = digestSource(source, ['sha256'], { signal: AbortSignal.timeout(100) })
     await expect(digesting).rejects.toMatchObject({ code: 'CANCELLED' })
-    expect(performance.now() - started).toBeLessThan(2000)
+    expect(performance.now() - started).toBeLessThan(10_000)
     await source.close()
   })
 })

@@ -102,7 +102,7 @@ describe('writeRaw', () => {
     const path = await sparseImage(TiB, [0, 512 * GiB, TiB - MiB])
     const started = performance.now()
     const { output } = await copy(path, join(await temporaryFolder(), 'out.raw'))
-    expect(performance.now() - started).toBeLessThan(2000)
+    expect(performance.now() - started).toBeLessThan(10_000)
     const copied = await openRaw(await openFileSource(output))
     const original = await openRaw(await openFileSource(path))
     expect(copied.size).toBe(TiB)

@@ -30,9 +30,9 @@ export async function withFrozenGuest(
   }
   await writeRecord(markerOf(instancePath), {})
   try {
-    const isFrozen = await freeze(instancePath, { signal })
+    const quiesced = await freeze(instancePath, { signal })
     await run()
-    return isFrozen
+    return quiesced
   } finally {
     await thaw(instancePath)
   }
@@ -40,7 +40,12 @@ export async function withFrozenGuest(
 
 /** Thaws a guest that a process froze and did not live to thaw. To be called under the instance's lock. */
 export async function thawForgotten(instancePath: string): Promise<void> {
-  if ((await readRecord(markerOf(instancePath), z.unknown())) !== null) await thaw(instancePath)
+  if (await isFrozen(instancePath)) await thaw(instancePath)
+}
+
+/** Whether the guest may be frozen: somebody is taking a snapshot, or was killed while taking one. */
+export async function isFrozen(instancePath: string): Promise<boolean> {
+  return (await readRecord(markerOf(instancePath), z.unknown())) !== null
 }
 
 /** There as long as the guest may be frozen. */

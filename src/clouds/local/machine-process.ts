@@ -20,7 +20,8 @@ export type ProcessState =
 /** Looks at the process itself: a process id alone may have been given to a program of somebody else's since. */
 export async function processState(instancePath: string, id: string): Promise<ProcessState> {
   const text = await readIfThere(pidFileOf(instancePath))
-  if (text === null) return { state: 'ended' }
+  // Empty for a moment while QEMU starts, which nobody must take for a crash.
+  if (text === null || text.trim() === '') return { state: 'ended' }
   const pid = Number(text.trim())
   const isOurs =
     Number.isSafeInteger(pid) && pid > 1 && (await commandLine(pid)).includes(`imagewright-${id}`)

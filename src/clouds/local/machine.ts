@@ -27,12 +27,18 @@ const startDeadline = 60_000
 /** A whole system under emulation needs its time to shut down. */
 const defaultStopDeadline = 120_000
 const quitDeadline = 15_000
+/** States in which QEMU holds a machine because something went wrong. */
+const machineFaults: ReadonlyMap<string, string> = new Map([
+  ['io-error', 'Its disk could not be read or written; the file system of the host may be full.'],
+  ['internal-error', 'QEMU met an internal error.'],
+  ['guest-panicked', 'The guest panicked.'],
+])
 
 /** What the machine is doing, asked of the machine. */
 export async function machineStatus(stores: LocalStores, record: InstanceRecord): Promise<MachineStatus> {
   const path = stores.instances.pathOf(record.id)
   const { state } = await processState(path, record.id)
-  if (state === 'running') return { status: await runState(path, record.id), fault: null }
+  if (state === 'running') return runState(path, record.id)
   if (state === 'died' && record.hostBoot === (await hostBoot())) {
     return { status: 'error', fault: await faultOf(path) }
   }
@@ -145,18 +151,20 @@ export function diskPath({ instances }: LocalStores, id: string): string {
   return join(instances.pathOf(id), 'disk.qcow2')
 }
 
-async function runState(path: string, id: string): Promise<InstanceStatus> {
+async function runState(path: string, id: string): Promise<MachineStatus> {
   const schema = z.object({ status: z.string() })
   try {
     const { status } = await withQmp(qmpPath(path), { deadline: 2_000 }, (execute) =>
       execute('query-status', {}, schema),
     )
-    if (status === 'paused') return 'paused'
-    return ['internal-error', 'io-error', 'guest-panicked'].includes(status) ? 'error' : 'running'
+    if (status === 'paused') return { status: 'paused', fault: null }
+    const fault = machineFaults.get(status) ?? null
+    return { status: fault === null ? 'running' : 'error', fault }
   } catch (error) {
     if (!(error instanceof CloudError)) throw error
     // It ended while it was asked, or its monitor is busy with somebody else.
-    return (await processState(path, id)).state === 'running' ? 'running' : 'stopped'
+    const { state } = await processState(path, id)
+    return { status: state === 'running' ? 'running' : 'stopped', fault: null }
   }
 }
 

@@ -7,6 +7,7 @@ import { openLocalFolder } from './local-folder.ts'
 import { localImages } from './local-images.ts'
 import { localInstances } from './local-instances.ts'
 import { sweepScratch } from './scratch.ts'
+import { thawAbandoned } from './thaw-abandoned.ts'
 import { openThingStore } from './thing-store.ts'
 
 export interface OpenLocalCloudOptions extends AbortOptions {
@@ -32,6 +33,7 @@ export async function openLocalCloud(options: OpenLocalCloudOptions): Promise<Cl
     images: openThingStore(folder, { kind: 'image', schema: imageRecordSchema }),
     instances: openThingStore(folder, { kind: 'instance', schema: instanceRecordSchema }),
   }
+  await thawAbandoned(stores)
   return {
     name,
     type: 'local',

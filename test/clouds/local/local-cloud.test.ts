@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Cloud } from '../../../src/clouds/cloud.ts'
 import { openLocalCloud } from '../../../src/clouds/local/open-local-cloud.ts'
 import { writeQcow2Overlay } from '../../../src/disk/qcow2/qcow2-overlay.ts'
+import { listenForLines } from './line-server.ts'
 
 describe('the embedded cloud', () => {
   let folder: string
@@ -263,6 +264,28 @@ describe('the embedded cloud', () => {
       await cloud.instances.stop(id, { deadline: 0 })
       await cloud.instances.terminate(id)
       expect(stranger.exitCode ?? stranger.signalCode).toBeNull()
+    })
+
+    it('are thawed when a process was killed while they were frozen', async () => {
+      const imageId = await activeImage()
+      const { id } = await cloud.instances.launch({ name: 'vm', imageId, start: false }, { key: 'k' })
+      const path = join(folder, 'instances', id)
+      const machine = spawn(process.execPath, [
+        '-e',
+        'setInterval(() => undefined, 1000)',
+        `imagewright-${id}`,
+      ])
+      children.push(machine)
+      await once(machine, 'spawn')
+      await writeFile(join(path, 'pid'), `${machine.pid}\n`)
+      await writeFile(join(path, 'frozen.json'), '{}')
+      const agent = await listenForLines(join(path, 'agent.sock'), {
+        answer: (message, send) => send({ return: message.arguments?.id ?? 1 }),
+      })
+      await openLocalCloud({ name: 'local', folder })
+      await agent.close()
+      expect(agent.received.map(({ execute }) => execute)).toEqual(['guest-sync', 'guest-fsfreeze-thaw'])
+      expect(await readdir(path)).not.toContain('frozen.json')
     })
 
     it.each([

@@ -126,6 +126,12 @@ export const hostileQcow2Tables: readonly HostileImage[] = [
   ),
 
   refused(
+    'L1 entry that points nowhere',
+    'IMAGE_ENTRY_INVALID',
+    spoilt((sketch) => setEntry(sketch, sketch.places.l1, copied)),
+    { qemuImgCheck: 'errors' },
+  ),
+  refused(
     'L1 entry beyond the end of the file',
     'IMAGE_OFFSET_OUT_OF_FILE',
     spoilt((sketch) => setEntry(sketch, sketch.places.l1, copied | (1n << 40n))),
@@ -435,6 +441,11 @@ export const hostileQcow2Tables: readonly HostileImage[] = [
     { qemuImgCheck: 'errors' },
   ),
 
+  refused(
+    'a reserved field of the bitmaps',
+    'IMAGE_ENTRY_INVALID',
+    withBitmap((sketch) => sketch.bytes.writeUInt32BE(1, 124)),
+  ),
   refused(
     'a bitmap directory outside the file',
     'IMAGE_ENTRY_INVALID',

@@ -37,13 +37,14 @@ export async function walkBitmaps(walk: TableWalk): Promise<void> {
   if (
     count === 0 ||
     count > maximumBitmaps ||
+    view.getUint32(4) !== 0 ||
     directoryBytes > maximumDirectoryBytes ||
     directory % header.clusterSize !== 0 ||
     directoryEnd > fileSize
   ) {
     return refuse(
       extension.offset,
-      'The directory of the bitmaps is misaligned, too large or outside the file.',
+      'The directory of the bitmaps is misaligned, too large or outside the file, or a reserved field is set.',
     )
   }
   if (!claimTable(walk, directory, directoryBytes)) return

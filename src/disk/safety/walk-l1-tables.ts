@@ -79,13 +79,12 @@ async function* l1Entries(
       if ((high | low) === 0) continue
       const place = position + at
       const offset = hostOffset(high, low)
-      if (high & reservedHigh || low & reservedLow || offset % clusterSize !== 0) {
+      if (high & reservedHigh || low & reservedLow || offset === 0 || offset % clusterSize !== 0) {
         findings.refuse(check, 'IMAGE_ENTRY_INVALID', place, () => {
-          return `The L1 entry at byte ${place} is misaligned or sets reserved bits.`
+          return `The L1 entry at byte ${place} is misaligned, sets reserved bits or points nowhere.`
         })
         continue
       }
-      if (offset === 0) continue
       if (offset + clusterSize > fileSize) {
         findings.refuse(check, 'IMAGE_OFFSET_OUT_OF_FILE', place, () => {
           return `The L1 entry at byte ${place} points to byte ${offset} of a file of ${fileSize} bytes.`

@@ -54,7 +54,7 @@ async function* walk(
   if (segment.kind === 'literal') {
     yield* walkLiteral(place, segment.name, rest, context)
   } else if (segment.kind === 'wildcard') {
-    yield* walkWildcard(place, segment.expression, rest, context)
+    yield* walkWildcard(place, segment.matches, rest, context)
   } else {
     yield* walk(place, rest.length > 0 ? rest : anything, context)
     for (const entry of await context.tree.list(place.actual, context)) {
@@ -64,7 +64,7 @@ async function* walk(
 }
 
 /** `/a/**` means what is below `/a`. */
-const anything: readonly PatternSegment[] = [{ kind: 'wildcard', expression: /^.*$/s }]
+const anything: readonly PatternSegment[] = [{ kind: 'wildcard', matches: () => true }]
 
 async function* walkLiteral(
   place: Place,
@@ -93,12 +93,12 @@ async function* walkLiteral(
 
 async function* walkWildcard(
   place: Place,
-  expression: RegExp,
+  matches: (name: string) => boolean,
   rest: readonly PatternSegment[],
   context: MatchContext,
 ): AsyncGenerator<PatternMatch> {
   for (const entry of await context.tree.list(place.actual, context)) {
-    if (!expression.test(entry.name)) continue
+    if (!matches(entry.name)) continue
     if (rest.length > 0) {
       if (entry.kind === 'directory') yield* walk(below(place, entry.name), rest, context)
     } else {

@@ -1,9 +1,10 @@
 import { GuestError } from '../errors.ts'
+import { compileWildcard } from './wildcard.ts'
 
 /** One component of a pattern. */
 export type PatternSegment =
   | { readonly kind: 'literal'; readonly name: string }
-  | { readonly kind: 'wildcard'; readonly expression: RegExp }
+  | { readonly kind: 'wildcard'; readonly matches: (name: string) => boolean }
   /** Any number of directories, none included. */
   | { readonly kind: 'recursive' }
 
@@ -39,35 +40,7 @@ function parsePattern(text: string, source: string): Pattern {
 function parseSegment(component: string): PatternSegment {
   if (component === '**') return { kind: 'recursive' }
   if (!/[*?[]/.test(component)) return { kind: 'literal', name: component }
-  return { kind: 'wildcard', expression: new RegExp(`^${translate(component)}$`, 's') }
-}
-
-/** fnmatch(3) as a regular expression; consecutive stars count as one, which keeps matching linear enough. */
-function translate(component: string): string {
-  let expression = ''
-  for (let i = 0; i < component.length; i += 1) {
-    const character = component.charAt(i)
-    if (character === '*') {
-      if (!expression.endsWith('.*')) expression += '.*'
-    } else if (character === '?') {
-      expression += '.'
-    } else if (character === '[') {
-      const end = component.indexOf(']', i + 2)
-      if (end < 0) {
-        expression += '\\['
-        continue
-      }
-      const set = component
-        .slice(i + 1, end)
-        .replace(/[\\\]^]/g, '\\$&')
-        .replace(/^!/, '^')
-      expression += `[${set}]`
-      i = end
-    } else {
-      expression += character.replace(/[\\^$.|+(){}\]]/g, '\\$&')
-    }
-  }
-  return expression
+  return { kind: 'wildcard', matches: compileWildcard(component) }
 }
 
 /** `/a/{b,c}` as `/a/b` and `/a/c`; braces without a comma are left as they are. */

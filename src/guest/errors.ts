@@ -17,7 +17,8 @@ export const guestErrorCodes = {
   CLEANING_INCOMPLETE: 'Something that had to be cleaned could not be; nothing may be published.',
   CLEANING_PROFILE_UNKNOWN: 'There is no cleaning profile of this name.',
   CLEANING_OPERATION_UNKNOWN: 'There is no cleaning operation of this name.',
-  CLEANING_PATTERN_INVALID: 'A pattern of paths to remove or to keep is not absolute, or would match everything.',
+  CLEANING_PATTERN_INVALID:
+    'A pattern of paths to remove or to keep is not absolute, or would match everything.',
 } as const
 
 export class GuestError extends ImagewrightError<keyof typeof guestErrorCodes> {}

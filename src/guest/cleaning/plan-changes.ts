@@ -106,7 +106,9 @@ async function applies(
   if (action.when === undefined || holds(action.when, planner.facts)) return true
   if (action.readBy && !(await hasAny(planner, action.readBy))) return true
   const left: string[] = []
-  for await (const match of matches(planner, operation, action)) left.push(match.path)
+  for await (const { path } of matches(planner, operation, action)) {
+    if (!('edit' in action) || (await droppedBytes(planner, path, action)) > 0) left.push(path)
+  }
   if (left.length > 0) {
     planner.warnings.push({
       code: 'CLEANING_OPERATION_SKIPPED',
@@ -185,12 +187,16 @@ async function planEdit(planner: Planner, operation: CleaningOperation, action: 
   for await (const match of matches(planner, operation, action)) {
     const path = await editable(planner, operation, match)
     if (path === null) continue
-    const before = await contentOf(planner, path)
-    const after = applyEditor(action.editor, before)
-    if (before.equals(after)) continue
-    const bytes = before.length - after.length
+    const bytes = await droppedBytes(planner, path, action)
+    if (bytes === 0) continue
     planner.claims.add({ operation: operation.id, action: 'edit', path, bytes, editor: action.editor })
   }
+}
+
+/** Bytes the editor drops; 0 when it changes nothing. */
+async function droppedBytes(planner: Planner, path: string, { editor }: EditAction): Promise<number> {
+  const before = await contentOf(planner, path)
+  return before.length - applyEditor(editor, before).length
 }
 
 /** The regular file that a match stands for, its link followed; its content must be its own alone. */

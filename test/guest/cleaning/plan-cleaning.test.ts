@@ -189,6 +189,7 @@ describe('warnings of a cleaning plan', () => {
       '/usr/sbin/netplan': '',
       '/etc/sudoers.d/90-cloud-init-users': 'x',
       '/usr/bin/sudo': '',
+      '/etc/fstab': '/dev/sda1 / ext4 defaults 0 1\n',
     }
     const without = await planCleaning(await memoryGuest(files))
     expect(without.entries).toEqual([])

@@ -1,5 +1,9 @@
-import { hostileDisks } from './hostile-disks.ts'
+import { hostileFormats } from './hostile-formats.ts'
+import { hostileGpts } from './hostile-gpt.ts'
 import type { HostileImage } from './hostile-image.ts'
+import { hostileMbrs } from './hostile-mbr.ts'
+import { hostileQcow2Data } from './hostile-qcow2-data.ts'
+import { hostileQcow2Extras } from './hostile-qcow2-extras.ts'
 import { hostileQcow2Headers } from './hostile-qcow2-headers.ts'
 import { hostileQcow2Tables } from './hostile-qcow2-tables.ts'
 
@@ -10,7 +14,11 @@ export type { HostileImage } from './hostile-image.ts'
  * that is right for each. Made by code, a few KiB each.
  */
 export const hostileImages: readonly HostileImage[] = [
-  ...hostileDisks,
+  ...hostileFormats,
+  ...hostileMbrs,
+  ...hostileGpts,
   ...hostileQcow2Headers,
   ...hostileQcow2Tables,
+  ...hostileQcow2Extras,
+  ...hostileQcow2Data,
 ]

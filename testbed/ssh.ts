@@ -71,10 +71,10 @@ export async function copyToGuest(
   await runOverSsh(target, `sudo -n tee ${quoteForShell(path)} > /dev/null`, { ...options, input: content })
 }
 
-/** Waits until a command gets through; an emulated Debian needs about a minute from power-on. */
+/** Waits until a command gets through; an emulated Debian needs half a minute from power-on, several on a busy machine. */
 export async function waitForSsh(
   target: SshTarget,
-  { deadline = 240_000, signal }: AbortOptions & { deadline?: number } = {},
+  { deadline = 480_000, signal }: AbortOptions & { deadline?: number } = {},
 ): Promise<void> {
   await poll({
     what: `SSH of ${target.user}@${target.host}:${target.port}`,

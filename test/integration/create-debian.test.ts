@@ -25,7 +25,7 @@ interface Identity {
 
 const createdDocument = z.object({
   image: imageDocument,
-  snapshot: z.object({ quiesced: z.boolean().nullable(), kept: z.boolean() }),
+  snapshot: z.object({ consistency: z.string(), kept: z.boolean() }),
   cleaning: z.object({ entries: z.array(z.object({ path: z.string() })).min(1) }),
 })
 
@@ -66,7 +66,7 @@ describeWith(
     afterAll(() => site[Symbol.asyncDispose]())
 
     test('was frozen by the guest agent, is active, and left no snapshot behind', async () => {
-      expect(created.snapshot).toMatchObject({ quiesced: true, kept: false })
+      expect(created.snapshot).toMatchObject({ consistency: 'frozen', kept: false })
       expect(created.image.status).toBe('active')
       const images = await site.json(z.array(imageDocument), ['images', 'list'])
       expect(images.map(({ name }) => name).sort()).toEqual(['debian', 'my image'])

@@ -23,16 +23,17 @@ export async function processState(instancePath: string, id: string): Promise<Pr
   // Empty for a moment while QEMU starts, which nobody must take for a crash.
   if (text === null || text.trim() === '') return { state: 'ended' }
   const pid = Number(text.trim())
-  const isOurs =
-    Number.isSafeInteger(pid) && pid > 1 && (await commandLine(pid)).includes(`imagewright-${id}`)
+  const isOurs = Number.isSafeInteger(pid) && pid > 1 && (await isMachine(pid, id))
   return isOurs ? { state: 'running', pid } : { state: 'died' }
 }
 
-/** Waits until the process is gone; gives whether it is. */
+/**
+ * Waits until the process is gone and has let go of its files and ports, so that another may take them; gives whether
+ * that happened in time.
+ */
 export async function waitForEnd(
-  instancePath: string,
-  id: string,
-  { deadline, signal }: AbortOptions & { deadline: number },
+  pid: number,
+  { id, deadline, signal }: AbortOptions & { id: string; deadline: number },
 ): Promise<boolean> {
   try {
     await poll({
@@ -41,7 +42,7 @@ export async function waitForEnd(
       interval: 20,
       maximumInterval: 500,
       signal,
-      attempt: async () => ((await processState(instancePath, id)).state === 'running' ? undefined : true),
+      attempt: async () => ((await isMachine(pid, id)) || !(await hasLetGo(pid)) ? undefined : true),
     })
     return true
   } catch (error) {
@@ -52,17 +53,33 @@ export async function waitForEnd(
 
 /** Kills the process, if it is ours and runs, and removes what it would have removed itself. */
 export async function killProcess(instancePath: string, id: string): Promise<void> {
-  const process_ = await processState(instancePath, id)
-  if (process_.state === 'running') {
+  const current = await processState(instancePath, id)
+  if (current.state === 'running') {
     try {
-      process.kill(process_.pid, 'SIGKILL')
+      process.kill(current.pid, 'SIGKILL')
     } catch (error) {
       // It has just ended by itself.
       if (systemErrorCode(error) !== 'ESRCH') throw error
     }
-    await waitForEnd(instancePath, id, { deadline: 30_000 })
+    await waitForEnd(current.pid, { id, deadline: 30_000 })
   }
   await rm(pidFileOf(instancePath), { force: true })
+}
+
+async function isMachine(pid: number, id: string): Promise<boolean> {
+  return (await commandLine(pid)).includes(`imagewright-${id}`)
+}
+
+/**
+ * Whether a process that has lost its memory, and with it its arguments, has lost everything else: it is gone, or the
+ * last of its threads only waits to be collected. proc_pid_stat(5): fields 3 (state) and 20 (number of threads).
+ */
+async function hasLetGo(pid: number): Promise<boolean> {
+  const stat = await readIfThere(`/proc/${pid}/stat`)
+  if (stat === null) return true
+  // The name of the program stands in between, in parentheses, and may hold anything.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return fields[0] === 'Z' && fields[17] === '1'
 }
 
 /** Its arguments in one string; empty when there is no such process, or it is dead and only waits for its parent. */

@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { type AbortOptions, poll, throwIfCancelled } from '../../core/abort.ts'
+import { type AbortOptions, poll, sleep, throwIfCancelled } from '../../core/abort.ts'
 import { CoreError } from '../../core/errors.ts'
 import type { InstanceStatus } from '../cloud.ts'
 import { CloudError } from '../errors.ts'
@@ -72,11 +72,18 @@ export async function startMachine(
       return { ...record, sshPort, hostBoot: await hostBoot(), fault: null }
     } catch (error) {
       await killProcess(path, record.id)
-      // Between choosing a free port and QEMU's taking it, or while the machine was stopped, another took it.
-      const portTaken = error instanceof CloudError && /host forwarding rule/.test(error.message)
-      if (!portTaken || attempt === startAttempts) throw startError(error, record)
+      if (attempt === startAttempts || !isPassing(error)) throw startError(error, record)
+      await sleep(attempt * 100, { signal: options.signal })
     }
   }
+}
+
+/**
+ * Whether the next attempt may go better: somebody took the port between our choosing it and QEMU's taking it, or while
+ * the machine was stopped; or the last process of the machine, which ended by itself just now, still holds the disk.
+ */
+function isPassing(error: unknown): boolean {
+  return error instanceof CloudError && /host forwarding rule|Failed to get .* lock/.test(error.message)
 }
 
 /** Starts QEMU and waits until its monitor answers: then the whole machine has been set up. */
@@ -125,16 +132,21 @@ export async function stopMachine(
   { deadline = defaultStopDeadline, signal }: AbortOptions & { deadline?: number } = {},
 ): Promise<void> {
   const path = stores.instances.pathOf(id)
+  const current = await processState(path, id)
+  if (current.state !== 'running') return
   if (deadline > 0 && (await pressPowerButton(path, { signal }))) {
-    if (await waitForEnd(path, id, { deadline, signal })) return
+    if (await waitForEnd(current.pid, { id, deadline, signal })) return
   }
   await cutPower(path, id)
 }
 
 /** Ends the process at once, the image files closed in order where it still listens. */
 export async function cutPower(instancePath: string, id: string): Promise<void> {
-  const quit = await tryQmp(instancePath, {}, (execute) => execute('quit', {}, nothing))
-  if (quit) await waitForEnd(instancePath, id, { deadline: quitDeadline })
+  const current = await processState(instancePath, id)
+  if (current.state === 'running') {
+    const quit = await tryQmp(instancePath, {}, (execute) => execute('quit', {}, nothing))
+    if (quit) await waitForEnd(current.pid, { id, deadline: quitDeadline })
+  }
   await killProcess(instancePath, id)
 }
 

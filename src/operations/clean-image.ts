@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { OperationDefinition } from '../jobs/operation-definition.ts'
+import { checkCleaning, checkStorage } from './check-request.ts'
 import { cleaningInput } from './cleaning-input.ts'
 import { openDiskFile } from './convert-image.ts'
 import { detectFormat } from './detect-format.ts'
@@ -40,9 +41,10 @@ export function cleanFileOperation(
     input: cleanFileInput,
     title: ({ path }) => `Cleaning ${path}`,
     async run(context, { path, clean, output }) {
-      const format = await context.step('resolve', 'Checking the file', () =>
-        detectFormat(path, { signal: context.signal }),
-      )
+      const format = await context.step('resolve', 'Checking the file', () => {
+        checkCleaning(clean)
+        return detectFormat(path, { signal: context.signal })
+      })
       return storeFile(environment, context, {
         file: output ?? { path, format, overwrite: true },
         openSource: (options) => openDiskFile({ path, format, allowBacking: false }, options),
@@ -66,6 +68,8 @@ export function cleanStoredImageOperation(
       const { signal } = context
       const cloud = await environment.clouds.get(cloudName)
       const { id, name } = await context.step('resolve', 'Looking up the image', async () => {
+        checkCleaning(clean)
+        checkStorage(cloud, storage)
         const found = await findImage(cloud, image, { signal })
         const wanted = input.name ?? `${found.name} (clean)`
         if (!storage.allowDuplicateName) await refuseTakenName(cloud, wanted, { signal })

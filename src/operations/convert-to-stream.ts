@@ -2,6 +2,7 @@ import type { Writable } from 'node:stream'
 import type { AbortOptions } from '../core/abort.ts'
 import { writeDisk } from '../disk/write-disk.ts'
 import { createStreamSink } from '../transfer/stream-sink.ts'
+import { checkCompression } from './check-compression.ts'
 import { openDiskFile } from './convert-image.ts'
 import { OperationError } from './errors.ts'
 import type { ConvertRequest } from './requests.ts'
@@ -26,6 +27,7 @@ export async function convertToStream({
       hint: 'Give --format.',
     })
   }
+  checkCompression({ format, compression, clusterSize })
   await using source = await openDiskFile(
     { path, allowBacking, ...(inputFormat ? { format: inputFormat } : {}) },
     { signal },

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { JobContext } from '../jobs/job.ts'
 import type { OperationDefinition } from '../jobs/operation-definition.ts'
+import { checkCleaning, checkStorage } from './check-request.ts'
 import { cleaningInput } from './cleaning-input.ts'
 import type { Environment } from './environment.ts'
 import { findInstance } from './find.ts'
@@ -60,6 +61,8 @@ async function createImage(
   const target = await environment.clouds.get(input.target ?? input.cloud)
 
   const instance = await context.step('resolve', 'Looking up the instance', async () => {
+    checkCleaning(input.clean)
+    checkStorage(target, input.storage)
     const found = await findInstance(source, input.instance, { signal })
     requireSnapshotState(source, found)
     if (!input.storage.allowDuplicateName) await refuseTakenName(target, input.name, { signal })

@@ -1,5 +1,6 @@
 import type { AbortOptions } from '../core/abort.ts'
 import { selectOperations } from '../guest/cleaning/select-operations.ts'
+import { checkCleaning, checkStorage } from './check-request.ts'
 import type { CloudAccess } from './cloud-access.ts'
 import type { CreateImageInput } from './create-image.ts'
 import { findInstance } from './find.ts'
@@ -36,6 +37,8 @@ export async function planCreateImage(
 ): Promise<CreatePlan> {
   const source = await clouds.get(input.cloud)
   const target = await clouds.get(input.target ?? input.cloud)
+  checkCleaning(input.clean)
+  checkStorage(target, input.storage)
   const instance = await findInstance(source, input.instance, options)
   requireSnapshotState(source, instance)
   if (!input.storage.allowDuplicateName) await refuseTakenName(target, input.name, options)

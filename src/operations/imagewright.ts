@@ -10,6 +10,7 @@ import type { Json } from '../core/json.ts'
 import type { CleaningPlan } from '../guest/cleaning/plan.ts'
 import type { JobRecord, RecordedEvent } from '../jobs/job-record.ts'
 import type { Jobs } from '../jobs/open-jobs.ts'
+import { checkCompression } from './check-compression.ts'
 import { type CleaningInput, cleaningInput } from './cleaning-input.ts'
 import { type CloudAccess, openCloudAccess } from './cloud-access.ts'
 import type { CreateImageInput, CreateImageResult } from './create-image.ts'
@@ -38,6 +39,8 @@ import { type StoredImage, storageInput } from './store-image.ts'
 export interface OpenOptions {
   /** A configuration file instead of the usual places. */
   configPath?: string
+  /** Variables that say where things are, instead of those of the process. */
+  environment?: Readonly<Record<string, string | undefined>>
   /** Leave what a failed job made, so that it can be resumed at the failed step; undone otherwise. */
   keepFailedJobs?: boolean
 }
@@ -67,7 +70,8 @@ export class Imagewright {
 
   /** @throws ConfigError `CONFIG_INVALID` */
   static async open(options: OpenOptions = {}): Promise<Imagewright> {
-    return new Imagewright(await loadConfig({ path: options.configPath }), options)
+    const { configPath: path, environment } = options
+    return new Imagewright(await loadConfig({ path, ...(environment ? { environment } : {}) }), options)
   }
 
   /** An image from an instance: snapshot, check, clean, write, verify, publish. */
@@ -305,5 +309,7 @@ function createImageInput(
 }
 
 function outputFile(path: string, { format, ...rest }: FileRequest): FileInput {
-  return fileInput.parse({ ...rest, path: resolve(path), format: format ?? outputFormatOf(path) })
+  const file = fileInput.parse({ ...rest, path: resolve(path), format: format ?? outputFormatOf(path) })
+  checkCompression(file)
+  return file
 }

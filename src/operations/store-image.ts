@@ -212,16 +212,15 @@ async function publishImage(
 ): Promise<null> {
   const { target, storage, clean } = options
   const { signal } = context
+  // Only a shared image has members, so naming some asks for it.
+  const visibility =
+    storage.members.length > 0 && storage.visibility === 'private' ? 'shared' : storage.visibility
   const properties = {
     ...(written.contentDigest ? { imagewright_content_sha256: written.contentDigest } : {}),
     imagewright_job: context.jobId,
     imagewright_cleaned: clean ? clean.profile : 'no',
   }
-  await target.images.update(
-    id,
-    { visibility: storage.visibility, properties, protected: storage.protected },
-    { signal },
-  )
+  await target.images.update(id, { visibility, properties, protected: storage.protected }, { signal })
   for (const member of storage.members) await target.images.share(id, member, { signal })
   await context.ledger.kept(imageKey(context))
   return null

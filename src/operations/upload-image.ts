@@ -1,6 +1,7 @@
 import { basename } from 'node:path'
 import { z } from 'zod'
 import type { OperationDefinition } from '../jobs/operation-definition.ts'
+import { checkCleaning, checkStorage } from './check-request.ts'
 import { cleaningInput } from './cleaning-input.ts'
 import { diskFileInput, openDiskFile } from './convert-image.ts'
 import type { Environment } from './environment.ts'
@@ -31,6 +32,8 @@ export function uploadImageOperation(
       const { signal } = context
       const cloud = await environment.clouds.get(cloudName)
       const format = await context.step('resolve', 'Checking the file', async () => {
+        checkCleaning(clean)
+        checkStorage(cloud, storage)
         if (!storage.allowDuplicateName) await refuseTakenName(cloud, name, { signal })
         await using source = await openDiskFile(file, { signal })
         return source.format

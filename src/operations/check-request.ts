@@ -1,0 +1,51 @@
+import type { Cloud } from '../clouds/cloud.ts'
+import { CloudError } from '../clouds/errors.ts'
+import { excludeOperation } from '../guest/cleaning/exclude-operation.ts'
+import { parsePatterns } from '../guest/cleaning/pattern.ts'
+import { selectOperations } from '../guest/cleaning/select-operations.ts'
+import { checkCompression } from './check-compression.ts'
+import type { CleaningInput } from './cleaning-input.ts'
+import { OperationError } from './errors.ts'
+import type { StorageInput } from './store-image.ts'
+
+/*
+ * What is wrong with a request is found before anything is made for it: a snapshot and an hour of copying are too much
+ * to learn that a word was misspelt.
+ */
+
+/** @throws GuestError `CLEANING_PROFILE_UNKNOWN` | `CLEANING_OPERATION_UNKNOWN` | `CLEANING_PATTERN_INVALID` */
+export function checkCleaning(clean: CleaningInput | null): void {
+  if (!clean) return
+  selectOperations(clean)
+  excludeOperation(clean.exclude)
+  for (const pattern of clean.keep) parsePatterns(pattern)
+}
+
+/**
+ * @throws CloudError `CLOUD_UNSUPPORTED` when the cloud cannot store an image like this; OperationError `INPUT_INVALID`
+ * when the options contradict each other
+ */
+export function checkStorage(cloud: Cloud, storage: StorageInput): void {
+  const { images, instances } = cloud.capabilities
+  const { format, members, visibility } = storage
+  if (!images.visibilities.includes(visibility)) {
+    throw unsupported(cloud, `the visibility "${visibility}"`, images.visibilities)
+  }
+  if (format && !images.formats.includes(format)) {
+    throw unsupported(cloud, `the format "${format}"`, images.formats)
+  }
+  if (members.length > 0 && images.sharing === 'none') throw unsupported(cloud, 'members of an image')
+  if (members.length > 0 && visibility !== 'private' && visibility !== 'shared') {
+    throw new OperationError('INPUT_INVALID', `An image that is ${visibility} has no members.`, {
+      hint: 'Leave the members out, or make it shared.',
+    })
+  }
+  if (storage.bootTest && !instances.launch) throw unsupported(cloud, 'starting an instance of the image')
+  if (format) checkCompression({ format, compression: storage.compression })
+}
+
+function unsupported(cloud: Cloud, what: string, known: readonly string[] = []): CloudError {
+  return new CloudError('CLOUD_UNSUPPORTED', `${cloud.name} does not know ${what}.`, {
+    hint: known.length > 0 ? `It knows: ${known.join(', ')}.` : 'Leave it out, or use another cloud.',
+  })
+}

@@ -44,7 +44,8 @@ export interface FileAttributes {
  * Paths are absolute, inside the image. Symbolic links, absolute ones too, resolve inside the image, at most 40 in
  * a path; the last component is followed only where a method says so. Nothing here can reach a file of the host.
  *
- * Changes are collected and take effect together with `commit`; reading shows the state before them.
+ * Changes are collected and take effect together with `commit`; reading shows the state before them. Modification
+ * times of changed files and directories stay as they are, so that the result depends on the input alone.
  */
 export interface Filesystem {
   readonly type: 'ext2' | 'ext3' | 'ext4'

@@ -1,7 +1,7 @@
 import type { AbortOptions } from '../../../core/abort.ts'
 import type { Disk } from '../../../disk/disk.ts'
 import { damaged } from './damaged.ts'
-import { descriptorOffsets, incompatibleFeatures, readOnlyFeatures } from './layout.ts'
+import { compatibleFeatures, descriptorOffsets, incompatibleFeatures, readOnlyFeatures } from './layout.ts'
 import type { Superblock } from './superblock.ts'
 
 /** All group descriptors, one typed array per field: about 30 bytes per group (128 MiB of a 4 KiB-block system). */
@@ -74,7 +74,7 @@ export function inodeTableBlocks({ inodesPerGroup, inodeSize, blockSize }: Super
 export function hasSuperblock(superblock: Superblock, group: number): boolean {
   if (group === 0) return true
   const { compatible, readOnlyCompatible, backupGroups } = superblock
-  if ((compatible & 0x200) !== 0) return backupGroups.includes(group)
+  if ((compatible & compatibleFeatures.sparseSuper2) !== 0) return backupGroups.includes(group)
   if (group === 1 || (readOnlyCompatible & readOnlyFeatures.sparseSuper) === 0) return true
   return [3, 5, 7].some((base) => {
     let power = base

@@ -16,11 +16,8 @@ export const superblockMagic = 0xef53
 export const superblockFields = {
   inodesCount: [0x00, 4],
   blocksCountLow: [0x04, 4],
-  freeBlocksLow: [0x0c, 4],
-  freeInodes: [0x10, 4],
   firstDataBlock: [0x14, 4],
   logBlockSize: [0x18, 4],
-  logClusterSize: [0x1c, 4],
   blocksPerGroup: [0x20, 4],
   inodesPerGroup: [0x28, 4],
   magic: [0x38, 2],
@@ -48,13 +45,11 @@ export const superblockFields = {
   orphanFileInode: [0x280, 4],
 } as const satisfies Readonly<Record<string, Field>>
 
-export const stateFlags = { valid: 0x1, error: 0x2, orphansBeingRecovered: 0x4 } as const
+export const stateFlags = { valid: 0x1, error: 0x2 } as const
 
 export const compatibleFeatures = {
   hasJournal: 0x4,
-  resizeInode: 0x10,
   sparseSuper2: 0x200,
-  fastCommit: 0x400,
   orphanFile: 0x1000,
 } as const
 
@@ -114,9 +109,7 @@ export const inodeOffsets = {
   mode: 0x00,
   uidLow: 0x02,
   sizeLow: 0x04,
-  changed: 0x0c,
   modified: 0x10,
-  deleted: 0x14,
   gidLow: 0x18,
   links: 0x1a,
   blocksLow: 0x1c,
@@ -125,14 +118,12 @@ export const inodeOffsets = {
   generation: 0x64,
   attributesLow: 0x68,
   sizeHigh: 0x6c,
-  blocksHigh: 0x74,
   attributesHigh: 0x76,
   uidHigh: 0x78,
   gidHigh: 0x7a,
   checksumLow: 0x7c,
   extraSize: 0x80,
   checksumHigh: 0x82,
-  changedExtra: 0x84,
   modifiedExtra: 0x88,
 } as const
 
@@ -141,13 +132,10 @@ export const blockAreaSize = 60
 export const smallInodeSize = 128
 
 export const inodeFlags = {
-  immutable: 0x10,
-  appendOnly: 0x20,
   encrypted: 0x800,
   indexed: 0x1000,
   extents: 0x8_0000,
   verity: 0x10_0000,
-  attributeValue: 0x20_0000,
   inlineData: 0x1000_0000,
   caseFolded: 0x4000_0000,
 } as const
@@ -155,8 +143,6 @@ export const inodeFlags = {
 export const reservedInodes = {
   badBlocks: 1,
   root: 2,
-  userQuota: 3,
-  groupQuota: 4,
   resize: 7,
   journal: 8,
 } as const

@@ -34,8 +34,8 @@ export interface PathResolver {
 /** As in Linux: ELOOP and ENAMETOOLONG. */
 const maximumLinks = 40
 const maximumPathBytes = 4096
-/** About 10 MiB of names; the oldest directories are forgotten beyond that. */
-const maximumCachedEntries = 100_000
+/** Some MiB of names; beyond that the directories that were not asked for the longest are forgotten. */
+const maximumCachedEntries = 30_000
 
 /**
  * Resolves paths inside the image. Links, also absolute ones and ones with `..`, start and end at the file system's
@@ -47,7 +47,11 @@ export function createPathResolver(volume: Volume): PathResolver {
 
   async function entries(directory: Inode, options: AbortOptions): Promise<ReadonlyMap<string, StoredEntry>> {
     const cached = cache.get(directory.number)
-    if (cached) return cached
+    if (cached) {
+      cache.delete(directory.number)
+      cache.set(directory.number, cached)
+      return cached
+    }
     const byName = new Map<string, StoredEntry>()
     for (const entry of await readDirectory(volume, directory, options)) {
       if (byName.has(entry.name)) {

@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import type { Cloud } from '../clouds/cloud.ts'
+import { ImagewrightError } from '../core/errors.ts'
 import type { JobContext } from '../jobs/job.ts'
 import type { OperationDefinition } from '../jobs/operation-definition.ts'
 import { checkCleaning, checkStorage } from './check-request.ts'
@@ -33,7 +35,12 @@ export type CreateImageInput = z.infer<typeof createImageInput>
 
 export type CreateImageResult = StoredImage & {
   readonly instance: { readonly cloud: string; readonly id: string; readonly name: string }
-  readonly snapshot: { readonly id: string; readonly consistency: Consistency; readonly kept: boolean }
+  readonly snapshot: {
+    readonly id: string
+    readonly consistency: Consistency
+    /** Whether it still is there: because that was asked for, or because it could not be deleted. */
+    readonly kept: boolean
+  }
 }
 
 /**
@@ -85,20 +92,36 @@ async function createImage(
       imagewright_consistency: snapshot.consistency,
     },
   })
-  const kept = input.keepSnapshot || input.reuseSnapshot !== undefined
-  await context.step('release', kept ? 'Keeping the snapshot' : 'Releasing the snapshot', async () => {
-    if (input.reuseSnapshot) return null
-    const key = snapshotKey(context)
-    if (kept) await context.ledger.kept(key)
-    else {
-      await source.images.delete(snapshot.id, { signal })
-      await context.ledger.released(key)
-    }
-    return null
-  })
+  const keep = input.keepSnapshot || input.reuseSnapshot !== undefined
+  const kept = await context.step('release', keep ? 'Keeping the snapshot' : 'Releasing the snapshot', () =>
+    keep ? keepSnapshot(context, input) : releaseSnapshot(context, source, snapshot.id),
+  )
   return {
     ...stored,
     instance: { cloud: source.name, ...instance },
     snapshot: { ...snapshot, kept },
   }
+}
+
+async function keepSnapshot(context: JobContext, { reuseSnapshot }: CreateImageInput): Promise<true> {
+  if (!reuseSnapshot) await context.ledger.kept(snapshotKey(context))
+  return true
+}
+
+/** Gives whether it is still there. The image is proved and published: a snapshot in the way does not take it back. */
+async function releaseSnapshot(context: JobContext, cloud: Cloud, id: string): Promise<boolean> {
+  try {
+    await cloud.images.delete(id, { signal: context.signal })
+  } catch (error) {
+    if (context.signal.aborted || !(error instanceof ImagewrightError)) throw error
+    context.emit({
+      type: 'warning',
+      code: 'SNAPSHOT_LEFT',
+      message: `The snapshot ${cloud.name}:${id} could not be deleted: ${error.message}`,
+      hint: `Delete it later with: imagewright jobs undo ${context.jobId}`,
+    })
+    return true
+  }
+  await context.ledger.released(snapshotKey(context))
+  return false
 }

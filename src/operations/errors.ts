@@ -15,5 +15,6 @@ export class OperationError extends ImagewrightError<keyof typeof operationError
 
 /** Codes of warnings an operation gives on its way; the work goes on. */
 export const operationWarningCodes = {
+  SNAPSHOT_LEFT: 'The snapshot an image was made of could not be deleted.',
   SNAPSHOT_NOT_QUIESCED: 'The file systems were not frozen while the snapshot was taken.',
 } as const

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Cloud, CloudImage } from '../clouds/cloud.ts'
+import { CloudError } from '../clouds/errors.ts'
 import type { AbortOptions } from '../core/abort.ts'
 import { GiB } from '../core/bytes.ts'
 import type { Plain } from '../core/json.ts'
@@ -73,12 +74,13 @@ export async function storeImage(
   const { signal } = context
   const format = storage.format ?? preferredFormat(target)
 
-  const id = await context.step('record', `Recording the image in ${target.name}`, () =>
+  const recorded = await context.step('record', `Recording the image in ${target.name}`, () =>
     recordImage(context, options, format),
   )
-  const written = await context.step('write', 'Checking, cleaning and writing', () =>
-    writeImage(environment, context, { ...options, id, format }),
-  )
+  const { id, ...written } = await context.step('write', 'Checking, cleaning and writing', async () => {
+    const id = await emptyImage(context, options, { id: recorded, format })
+    return { id, ...(await writeImage(environment, context, { ...options, id, format })) }
+  })
   await context.step('verify', 'Verifying what was stored', async () => {
     await verifyStoredImage(environment, context, {
       cloud: target,
@@ -134,6 +136,27 @@ async function recordImage(
     await refuseTakenName(target, name, { signal, unless: (other) => !isEarlier(other, image) })
   }
   return image.id
+}
+
+/**
+ * The image to write to. An earlier run may have given it all its data without living to say so: the data of an image
+ * never change, and nobody knows what they are worth, so it is made anew.
+ */
+async function emptyImage(
+  context: JobContext,
+  options: StoreImageOptions,
+  { id, format }: { id: string; format: OutputFormat },
+): Promise<string> {
+  const { images } = options.target
+  const { signal } = context
+  try {
+    const { status } = await images.get(id, { signal })
+    if (status === 'pending') return id
+    await images.delete(id, { signal })
+  } catch (error) {
+    if (!(error instanceof CloudError) || error.code !== 'IMAGE_NOT_FOUND') throw error
+  }
+  return recordImage(context, options, format)
 }
 
 function isEarlier(other: CloudImage, image: CloudImage): boolean {

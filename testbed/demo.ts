@@ -9,7 +9,7 @@ import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { execa } from 'execa'
+import { ExecaError, execa } from 'execa'
 import { z } from 'zod'
 import { buildDebianGuest, debianGuestRequirements } from './debian-guest.ts'
 import { findMarkersInRaw } from './find-markers.ts'
@@ -20,6 +20,7 @@ import { createSshKey, runScriptAsRoot, type SshKey, type SshTarget, waitForSsh 
 import { buildTinyGuest } from './tiny-guest.ts'
 
 const mainFile = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url))
+const instanceDocument = z.object({ address: z.object({ host: z.string(), port: z.number() }) })
 const started = Date.now()
 const interruption = new AbortController()
 
@@ -47,9 +48,14 @@ async function main(): Promise<number> {
     await tour(stage)
     return 0
   } catch (error) {
-    if (!stage.signal.aborted) throw error
-    console.error('\nStopped; nothing is left running.')
-    return 130
+    if (stage.signal.aborted) {
+      console.error('\nStopped; nothing is left running.')
+      return 130
+    }
+    // A command that failed has said why; everything else is a fault of the tour.
+    if (!(error instanceof ExecaError)) throw error
+    console.error(`\nThe tour ends here: ${error.shortMessage}`)
+    return 1
   } finally {
     await terminateInstances(stage)
     await rm(stage.folder, { recursive: true, force: true })
@@ -173,8 +179,6 @@ async function launch(
   await waitForSsh(target, { signal: stage.signal })
   return target
 }
-
-const instanceDocument = z.object({ address: z.object({ host: z.string(), port: z.number() }) })
 
 async function readIdentity(target: SshTarget, { signal }: Stage): Promise<string[]> {
   const script = `cat /etc/machine-id; ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub | cut -d' ' -f2`

@@ -1,5 +1,7 @@
 import { writeSync } from 'node:fs'
 import { ImagewrightError, isCancellation } from '../core/errors.ts'
+import { toJson } from './render/json.ts'
+import { printableLines } from './render/printable.ts'
 
 export const exitCodes = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const
 
@@ -9,6 +11,10 @@ const usageCodes: ReadonlySet<string> = new Set([
   'SIZE_INVALID',
   'INPUT_INVALID',
   'FORMAT_UNKNOWN',
+  'JOB_INPUT_INVALID',
+  'CLEANING_PROFILE_UNKNOWN',
+  'CLEANING_OPERATION_UNKNOWN',
+  'CLEANING_PATTERN_INVALID',
 ])
 
 export function exitCodeOf(error: unknown): number {
@@ -44,7 +50,7 @@ export async function printError(
   { json, verbose }: { json: boolean; verbose: boolean },
 ): Promise<void> {
   if (json) {
-    process.stdout.write(`${JSON.stringify({ error: describeError(error) }, null, 2)}\n`)
+    process.stdout.write(`${toJson({ error: describeError(error) }, 2)}\n`)
     return
   }
   const { code, message, hint } = describeError(error)
@@ -53,7 +59,7 @@ export async function printError(
   const isOurs = error instanceof ImagewrightError
   if (error instanceof Error && (verbose || !isOurs)) lines.push(error.stack ?? '', ...causesOf(error))
   // Synchronous: the process may be about to end.
-  writeSync(2, `${lines.join('\n')}\n`)
+  writeSync(2, `${printableLines(lines.join('\n'))}\n`)
 }
 
 function causesOf(error: Error): string[] {

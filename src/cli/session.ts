@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { Imagewright } from '../operations/imagewright.ts'
+import { toJson } from './render/json.ts'
 
 /** Options that every command has. */
 export interface CommonOptions {
@@ -44,7 +45,7 @@ export async function withImagewright<T>(
 
 /** Prints a result: one JSON document with `--json`, else the text a person reads. */
 export function print<T>(options: CommonOptions, result: T, present: (result: T) => string): void {
-  const text = options.json ? JSON.stringify(result, null, 2) : present(result)
+  const text = options.json ? toJson(result, 2) : present(result)
   if (text !== '') process.stdout.write(`${text}\n`)
 }
 

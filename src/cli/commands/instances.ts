@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { type Command, InvalidArgumentError } from 'commander'
 import type { CloudInstance } from '../../clouds/cloud.ts'
 import { GiB, MiB, parseSize } from '../../core/bytes.ts'
-import { printable, properties, table } from '../render/table.ts'
+import { printableLines } from '../render/printable.ts'
+import { properties, table } from '../render/table.ts'
 import { type CommonOptions, common, print, several, withImagewright } from '../session.ts'
 
 export function addInstancesCommand(program: Command): void {
@@ -28,7 +29,7 @@ function addListCommand(instances: Command): void {
       print(options, all, (rows) =>
         table(
           ['ID', 'NAME', 'STATUS', 'CREATED'],
-          rows.map(({ id, name, status, createdAt }) => [id, printable(name), status, createdAt]),
+          rows.map(({ id, name, status, createdAt }) => [id, name, status, createdAt]),
         ),
       )
     }),
@@ -75,7 +76,7 @@ function addLaunchCommand(instances: Command): void {
   command.action((image: string, name: string, options: LaunchOptions) =>
     withImagewright(options, async (imagewright) => {
       const sshKeys = await Promise.all(
-        (options.sshKey ?? []).map(async (path) => (await readFile(path, 'utf8')).trim()),
+        (options.sshKey ?? []).map(async (path) => (await readText(path)).trim()),
       )
       const instance = await imagewright.instances.launch(image, {
         name,
@@ -84,7 +85,7 @@ function addLaunchCommand(instances: Command): void {
         ...(options.disk ? { diskSize: Math.ceil(options.disk / GiB) } : {}),
         ...(sshKeys.length > 0 ? { sshKeys } : {}),
         ...(options.user ? { user: options.user } : {}),
-        ...(options.userData ? { userData: await readFile(options.userData, 'utf8') } : {}),
+        ...(options.userData ? { userData: await readText(options.userData) } : {}),
         start: options.start,
       })
       print(options, instance, presentInstance)
@@ -130,7 +131,7 @@ function addConsoleCommand(instances: Command): void {
   command.action((reference: string, options: CommonOptions & { bytes: number }) =>
     withImagewright(options, async (imagewright) => {
       const text = await imagewright.instances.console(reference, { maximumBytes: options.bytes })
-      print(options, { console: text }, () => text.split(/\r?\n/).map(printable).join('\n'))
+      print(options, { console: text }, () => printableLines(text))
     }),
   )
 }
@@ -141,13 +142,22 @@ function presentInstance(
   const { address } = instance
   return properties([
     ['id', instance.id],
-    ['name', printable(instance.name)],
-    ['status', instance.fault ? `${instance.status} (${printable(instance.fault)})` : instance.status],
+    ['name', instance.name],
+    ['status', instance.fault ? `${instance.status} (${instance.fault})` : instance.status],
     ['image', instance.imageId],
     ['created', instance.createdAt],
     ['ssh', address ? `ssh -p ${address.port} ${address.host}` : null],
-    ...Object.entries(instance.properties).map(([key, value]): [string, string] => [key, printable(value)]),
+    ...Object.entries(instance.properties),
   ])
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    const { sourceError } = await import('../../transfer/errors.ts')
+    throw sourceError(error, path)
+  }
 }
 
 function readCount(text: string): number {

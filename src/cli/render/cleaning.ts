@@ -2,7 +2,8 @@ import { formatSize } from '../../core/bytes.ts'
 import type { CleaningOperation } from '../../guest/cleaning/operation.ts'
 import type { CleaningPlan } from '../../guest/cleaning/plan.ts'
 import type { CleaningReport } from '../../guest/cleaning/report.ts'
-import { printable, table } from './table.ts'
+import { printable } from './printable.ts'
+import { table } from './table.ts'
 
 /** What a cleaning did, one line per operation that had something to do. */
 export function presentReport({ profile, operations, warnings }: CleaningReport): string {
@@ -27,12 +28,7 @@ export function presentPlan({ profile, entries, problems, warnings }: CleaningPl
   const lines = [
     table(
       ['ACTION', 'SIZE', 'OPERATION', 'PATH'],
-      entries.map(({ action, bytes, operation, path }) => [
-        action,
-        formatSize(bytes),
-        operation,
-        printable(path),
-      ]),
+      entries.map(({ action, bytes, operation, path }) => [action, formatSize(bytes), operation, path]),
     ),
     entries.length === 0
       ? `Profile ${profile}: there is nothing to clean.`

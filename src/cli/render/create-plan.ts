@@ -1,5 +1,5 @@
 import type { CreatePlan } from '../../operations/create-plan.ts'
-import { printable } from './table.ts'
+import { printable } from './printable.ts'
 
 export function presentCreatePlan(plan: CreatePlan): string {
   const { instance, interruption, quiesce } = plan

@@ -2,13 +2,14 @@ import { formatSize } from '../../core/bytes.ts'
 import type { SafetyVerdict } from '../../disk/safety/verdict.ts'
 import type { GuestInspection, GuestSystem } from '../../guest/inspect/inspect-guest.ts'
 import type { Inspection } from '../../operations/inspect-thing.ts'
-import { printable, properties, table } from './table.ts'
+import { printable } from './printable.ts'
+import { properties, table } from './table.ts'
 
 export function presentInspection(inspection: Inspection, { verbose }: { verbose: boolean }): string {
   const { reference, format, size, virtualSize, dataSize, safety, guest, guestProblem } = inspection
   const parts = [
     properties([
-      ['image', printable(reference)],
+      ['image', reference],
       ['format', format],
       ['file', formatSize(size)],
       ['disk', virtualSize === null ? null : formatSize(virtualSize)],
@@ -28,7 +29,7 @@ function presentChecks({ checks }: SafetyVerdict, { verbose }: { verbose: boolea
   const shown = verbose ? checks : checks.filter(({ outcome }) => outcome !== 'passed')
   return table(
     ['CHECK', 'OUTCOME', 'CODE', 'WHAT'],
-    shown.map(({ name, outcome, code, message }) => [name, outcome, code ?? '', printable(message)]),
+    shown.map(({ name, outcome, code, message }) => [name, outcome, code ?? '', message]),
   )
 }
 
@@ -49,8 +50,8 @@ function presentGuest({
         formatSize(length),
         used === null ? '-' : formatSize(used),
         filesystem ?? (partitionType || 'unknown'),
-        printable(label),
-        printable(mountPoint ?? '-'),
+        label,
+        mountPoint ?? '-',
       ]),
     ),
     system ? presentSystem(system) : 'No operating system was found.',
@@ -74,17 +75,17 @@ function presentSystem(system: GuestSystem): string {
   const { os, init, packages, accounts, homes, cloudInit, ssh } = system
   const people = homes.filter(({ person }) => person).map(({ path }) => path)
   return properties([
-    ['system', printable(os.prettyName)],
+    ['system', os.prettyName],
     ['architecture', system.architecture],
-    ['host name', system.hostname === null ? null : printable(system.hostname)],
-    ['time zone', system.timeZone === null ? null : printable(system.timeZone)],
+    ['host name', system.hostname],
+    ['time zone', system.timeZone],
     ['init', init.version === null ? init.name : `${init.name} ${init.version}`],
     ['packages', packages.manager ? `${packages.count ?? 'some'} (${packages.manager})` : null],
     ...system.kernels.map(({ version, initramfs }): [string, string] => [
       'kernel',
-      `${printable(version)}${initramfs ? '' : ', without initramfs'}`,
+      `${version}${initramfs ? '' : ', without initramfs'}`,
     ]),
-    ['accounts', `${accounts.length}, homes ${people.map(printable).join(', ') || 'none'}`],
+    ['accounts', `${accounts.length}, homes ${people.join(', ') || 'none'}`],
     ['cloud-init', cloudInit.installed ? (cloudInit.enabled ? 'yes' : 'switched off') : 'no'],
     [
       'ssh server',

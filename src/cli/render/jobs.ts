@@ -1,18 +1,18 @@
 import type { Resource } from '../../jobs/job.ts'
 import type { JobRecord } from '../../jobs/job-record.ts'
-import { printable, properties, table } from './table.ts'
+import { properties, table } from './table.ts'
 
 export function presentJobs(jobs: readonly JobRecord[]): string {
   return table(
     ['JOB', 'STATUS', 'STARTED', 'WHAT'],
-    jobs.map(({ id, status, createdAt, title }) => [id, status, createdAt, printable(title)]),
+    jobs.map(({ id, status, createdAt, title }) => [id, status, createdAt, title]),
   )
 }
 
 export function presentJob(job: JobRecord & { resources: readonly Resource[] }): string {
   const facts = properties([
     ['job', job.id],
-    ['what', printable(job.title)],
+    ['what', job.title],
     ['status', job.status],
     ['error', job.error ? `${job.error.message} [${job.error.code}]` : null],
     ['hint', job.error?.hint ?? null],
@@ -23,12 +23,7 @@ export function presentJob(job: JobRecord & { resources: readonly Resource[] }):
   ])
   const made = table(
     ['MADE', 'STATE', 'WHERE', 'ID'],
-    job.resources.map(({ label, state, cloud, id }) => [
-      printable(label),
-      state,
-      cloud || 'this machine',
-      id ?? '-',
-    ]),
+    job.resources.map(({ label, state, cloud, id }) => [label, state, cloud || 'this machine', id ?? '-']),
   )
   return made ? `${facts}\n\n${made}` : facts
 }

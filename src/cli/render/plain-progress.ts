@@ -1,6 +1,7 @@
 import { formatSize } from '../../core/bytes.ts'
 import type { ProgressRenderer } from '../run-job.ts'
 import { formatEvent } from './format-event.ts'
+import { printable } from './printable.ts'
 
 /** Milliseconds between two lines about one transfer. */
 const interval = 10_000
@@ -19,7 +20,7 @@ export function plainProgress(output: Output, options: { verbose: boolean }): Pr
         if (Date.now() - last < interval) return
         last = Date.now()
         const total = event.total === null ? '' : ` of ${formatSize(event.total)}`
-        output.write(`  ${event.title}: ${formatSize(event.done)}${total}\n`)
+        output.write(`  ${printable(event.title)}: ${formatSize(event.done)}${total}\n`)
         return
       }
       const line = formatEvent(event, options)

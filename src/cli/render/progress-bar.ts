@@ -3,6 +3,7 @@ import type { JobEvent } from '../../core/events.ts'
 import type { ProgressRenderer } from '../run-job.ts'
 import { formatEvent } from './format-event.ts'
 import type { Output } from './plain-progress.ts'
+import { printable } from './printable.ts'
 
 const barWidth = 24
 const eraseLine = '\r\u001b[K'
@@ -44,12 +45,12 @@ export function progressBar(output: Output, options: { verbose: boolean }): Prog
 export function formatBar({ title, done, total }: JobEvent & { type: 'progress' }, elapsed: number): string {
   const rate = elapsed > 0 ? (done / elapsed) * 1000 : 0
   const speed = `${formatSize(rate)}/s`
-  if (total === null || total === 0) return `  ${title}: ${formatSize(done)}, ${speed}`
+  if (total === null || total === 0) return `  ${printable(title)}: ${formatSize(done)}, ${speed}`
   const share = Math.min(done / total, 1)
   const full = Math.round(share * barWidth)
   const bar = '#'.repeat(full) + '.'.repeat(barWidth - full)
   const left = rate > 0 && done < total ? `, ${formatDuration((total - done) / rate)} left` : ''
-  return `  [${bar}] ${Math.floor(share * 100)}% ${formatSize(done)} of ${formatSize(total)}, ${speed}${left}  ${title}`
+  return `  [${bar}] ${Math.floor(share * 100)}% ${formatSize(done)} of ${formatSize(total)}, ${speed}${left}  ${printable(title)}`
 }
 
 function formatDuration(seconds: number): string {

@@ -5,14 +5,14 @@ import type { SnapshotResult } from '../../operations/snapshot-instance.ts'
 import type { StoredImage } from '../../operations/store-image.ts'
 import type { Consistency } from '../../operations/take-snapshot.ts'
 import { presentReport } from './cleaning.ts'
-import { printable, properties, table } from './table.ts'
+import { properties, table } from './table.ts'
 
 export function imageTable(images: readonly CloudImage[]): string {
   return table(
     ['ID', 'NAME', 'STATUS', 'FORMAT', 'SIZE', 'VISIBILITY', 'CREATED'],
     images.map((image) => [
       image.id,
-      printable(image.name),
+      image.name,
       image.status,
       image.format ?? '-',
       image.size === null ? '-' : formatSize(image.size),
@@ -25,7 +25,7 @@ export function imageTable(images: readonly CloudImage[]): string {
 export function imageRow(image: CloudImage): string {
   return properties([
     ['id', image.id],
-    ['name', printable(image.name)],
+    ['name', image.name],
     ['status', image.status],
     ['format', image.format],
     ['size', image.size === null ? null : `${formatSize(image.size)} (${image.size} bytes)`],
@@ -37,12 +37,9 @@ export function imageRow(image: CloudImage): string {
     ['minimum disk', `${image.minDisk} GiB`],
     ['minimum memory', `${image.minRam} MiB`],
     ['protected', image.protected ? 'yes' : 'no'],
-    ['tags', image.tags.length > 0 ? image.tags.map(printable).join(', ') : null],
+    ['tags', image.tags.length > 0 ? image.tags.join(', ') : null],
     ...Object.entries(image.checksums),
-    ...Object.entries(image.properties).map(([key, value]): [string, string] => [
-      printable(key),
-      printable(value),
-    ]),
+    ...Object.entries(image.properties),
   ])
 }
 
@@ -55,7 +52,7 @@ export function presentStored({
 }: StoredImage): string {
   const lines = [
     properties([
-      ['image', `${cloud}:${printable(image.name)}`],
+      ['image', `${cloud}:${image.name}`],
       ['id', image.id],
       ['size', image.size === null ? null : `${formatSize(image.size)} (${image.format})`],
       ['visibility', image.visibility],
@@ -76,7 +73,7 @@ const consistencies: Readonly<Record<Consistency, string>> = {
 export function presentCreated(result: CreateImageResult): string {
   const { instance, snapshot } = result
   const from = properties([
-    ['instance', `${instance.cloud}:${printable(instance.name)} (${instance.id})`],
+    ['instance', `${instance.cloud}:${instance.name} (${instance.id})`],
     [
       'snapshot',
       `${snapshot.id}, ${consistencies[snapshot.consistency]}, ${snapshot.kept ? 'kept' : 'released'}`,
@@ -87,7 +84,7 @@ export function presentCreated(result: CreateImageResult): string {
 
 export function presentSnapshot({ cloud, image, consistency }: SnapshotResult): string {
   return properties([
-    ['image', `${cloud}:${printable(image.name)}`],
+    ['image', `${cloud}:${image.name}`],
     ['id', image.id],
     ['size', image.size === null ? null : formatSize(image.size)],
     ['state', consistencies[consistency]],

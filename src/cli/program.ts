@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
+import { OperationError } from '../operations/errors.ts'
 import { addCleanCommand } from './commands/clean.ts'
 import { addCloudsCommand } from './commands/clouds.ts'
 import { addConvertCommand } from './commands/convert.ts'
@@ -35,11 +36,15 @@ export async function runCommandLine(programArguments: readonly string[]): Promi
     await program.parseAsync(programArguments, { from: 'user' })
     return exitCodes.done
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage
-    await printError(error, {
-      json: programArguments.includes('--json'),
-      verbose: programArguments.includes('--verbose'),
-    })
+    if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.done
+    const json = programArguments.includes('--json')
+    if (error instanceof CommanderError) {
+      // People have been told on stderr by the parser itself.
+      if (json) await printError(asUsageError(error), { json, verbose: false })
+      return exitCodes.usage
+    }
+    const verbose = programArguments.some((argument) => argument === '--verbose' || argument === '-v')
+    await printError(error, { json, verbose })
     return exitCodeOf(error)
   }
 }
@@ -63,6 +68,12 @@ function buildProgram(): Command {
   addCloudsCommand(program)
   addJobsCommand(program)
   return program
+}
+
+function asUsageError({ message }: CommanderError): OperationError {
+  return new OperationError('INPUT_INVALID', message.replace(/^error: /, ''), {
+    hint: 'Every command has --help with examples.',
+  })
 }
 
 function readVersion(): string {

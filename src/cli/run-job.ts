@@ -59,7 +59,8 @@ function listenForInterrupts(handle: OperationHandle<unknown>): () => void {
     }
     asked = true
     process.stderr.write('\nCancelling and cleaning up. Press Ctrl-C again to stop at once.\n')
-    void handle.cancel()
+    // Whether that worked is told by awaiting the handle.
+    handle.cancel().catch(() => undefined)
   }
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)

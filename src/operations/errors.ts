@@ -5,7 +5,7 @@ export const operationErrorCodes = {
   REFERENCE_INVALID: 'What was named is neither a file nor CLOUD:NAME.',
   NAME_TAKEN: 'The target cloud already has an image of this name.',
   FORMAT_UNKNOWN: 'The output format cannot be told from the name and was not given, or cannot be written.',
-  INPUT_INVALID: 'The operation was asked for with options that do not fit together.',
+  INPUT_INVALID: 'Something that was asked for is unknown, is missing, or does not fit the rest.',
   VERIFICATION_FAILED: 'What was stored is not what was sent. Nothing has been published.',
   BOOT_TEST_FAILED: 'The new image did not boot. Nothing has been published.',
   SNAPSHOT_UNUSABLE: 'The snapshot to use is not complete, or not of this instance.',

@@ -63,8 +63,11 @@ export class JobRunner {
       () => queue.close(),
       () => queue.close(),
     )
+    const jobId = running.then(({ id }) => id)
+    // Most callers never ask for it, and learn from the result that the job could not be started.
+    jobId.catch(() => undefined)
     return {
-      jobId: running.then(({ id }) => id),
+      jobId,
       // biome-ignore lint/suspicious/noThenProperty: a handle is awaited for its result
       then: (onFulfilled, onRejected) => result.then(onFulfilled, onRejected),
       events: () => queue.events(),

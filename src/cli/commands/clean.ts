@@ -1,8 +1,10 @@
 import type { Command } from 'commander'
+import { OperationError } from '../../operations/errors.ts'
+import { cancellable } from '../cancellable.ts'
 import { presentOperations, presentPlan } from '../render/cleaning.ts'
 import { presentFile } from '../render/stored-file.ts'
 import { presentStored } from '../render/stored-image.ts'
-import { writeReport } from '../render/write-report.ts'
+import { checkReport, writeReport } from '../render/write-report.ts'
 import { runJob } from '../run-job.ts'
 import { asJob, type CommonOptions, common, print, withImagewright } from '../session.ts'
 import { addCleaningOptions, type CleaningOptions, readCleaningOptions } from './cleaning-options.ts'
@@ -45,22 +47,30 @@ export function addCleanCommand(program: Command): void {
     if (thing === undefined) return command.error("error: missing required argument 'thing'")
     await withImagewright(options, async (imagewright) => {
       const clean = readCleaningOptions(options)
+      await checkReport(options.report)
+      const isFile = imagewright.isFile(thing)
+      const misplaced = isFile ? options.name && '--name' : options.output && '--output'
+      if (misplaced) {
+        throw new OperationError('INPUT_INVALID', `${misplaced} does not go with ${thing}.`, {
+          hint: 'A file is cleaned into a file (--output), an image of a cloud into an image (--name).',
+        })
+      }
       if (options.dryRun) {
-        const plan = await imagewright.planCleaning(thing, clean)
-        if (options.report) await writeReport(options.report, plan)
+        const plan = await cancellable((signal) => imagewright.planCleaning(thing, clean, { signal }))
+        await writeReport(options.report, plan)
         print(options, plan, presentPlan)
         return
       }
-      if (imagewright.isFile(thing)) {
+      if (isFile) {
         const output = options.output ? { output: options.output } : {}
         const result = await runJob(options, imagewright.cleanFile(thing, { clean, ...output }))
-        if (options.report) await writeReport(options.report, result.cleaning)
+        await writeReport(options.report, result.cleaning)
         print(options, result, presentFile)
         return
       }
       const name = options.name ? { name: options.name } : {}
       const result = await runJob(options, imagewright.cleanStoredImage(thing, { clean, ...name }))
-      if (options.report) await writeReport(options.report, result.cleaning)
+      await writeReport(options.report, result.cleaning)
       print(options, result, presentStored)
     })
   })

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { CleaningInput } from '../../operations/cleaning-input.ts'
+import { OperationError } from '../../operations/errors.ts'
 import { list, several } from '../session.ts'
 
 export interface CleaningOptions {
@@ -32,4 +33,22 @@ export function readCleaningOptions(options: CleaningOptions): CleaningInput {
     exclude: options.exclude ?? [],
     keep: options.keep ?? [],
   }
+}
+
+/**
+ * The cleaning a command was asked for with `--clean`, or not asked to leave out with `--no-clean`. Saying how to clean and
+ * not cleaning would leave what somebody wanted gone.
+ * @throws OperationError `INPUT_INVALID`
+ */
+export function readOptionalCleaning(
+  command: Command,
+  options: CleaningOptions & { clean?: boolean },
+): CleaningInput | null {
+  if (options.clean) return readCleaningOptions(options)
+  const names = ['profile', 'enable', 'disable', 'exclude', 'keep', 'report']
+  const given = names.find((name) => command.getOptionValueSource(name) === 'cli')
+  if (!given) return null
+  throw new OperationError('INPUT_INVALID', `--${given} is about cleaning, and nothing is to be cleaned.`, {
+    hint: 'Ask for cleaning as well, or leave it out.',
+  })
 }

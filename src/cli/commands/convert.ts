@@ -1,8 +1,10 @@
 import { type Command, Option } from 'commander'
+import { cancellable } from '../cancellable.ts'
 import { presentFile } from '../render/stored-file.ts'
 import { runJob } from '../run-job.ts'
 import { asJob, type CommonOptions, common, print, withImagewright } from '../session.ts'
 import { addFileOptions, type FileOptions, readFileOptions } from './file-options.ts'
+import { refuseWithStdout } from './refuse-with-stdout.ts'
 
 interface Options extends CommonOptions, FileOptions {
   inputFormat?: string
@@ -38,7 +40,10 @@ export function addConvertCommand(program: Command): void {
         verify: options.verify ?? false,
       }
       if (output === '-') {
-        await imagewright.convertToStream(input, process.stdout, request)
+        refuseWithStdout(options, ['json', 'checksum', 'verify', 'force'])
+        await cancellable((signal) =>
+          imagewright.convertToStream(input, process.stdout, { ...request, signal }),
+        )
         return
       }
       print(options, await runJob(options, imagewright.convertImage(input, output, request)), presentFile)

@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
 import { presentCreated } from '../render/stored-image.ts'
-import { writeReport } from '../render/write-report.ts'
+import { checkReport, writeReport } from '../render/write-report.ts'
 import { runJob } from '../run-job.ts'
 import { asJob, type CommonOptions, common, print, withImagewright } from '../session.ts'
-import { addCleaningOptions, type CleaningOptions, readCleaningOptions } from './cleaning-options.ts'
+import { addCleaningOptions, type CleaningOptions, readOptionalCleaning } from './cleaning-options.ts'
 import { addStorageOptions, readStorageOptions, type StorageOptions } from './storage-options.ts'
 
 interface Options extends CommonOptions, CleaningOptions, StorageOptions {
@@ -41,7 +41,7 @@ export function addCreateCommand(program: Command): void {
     await withImagewright(options, async (imagewright) => {
       const request = {
         ...(options.to ? { to: options.to } : {}),
-        clean: options.clean ? readCleaningOptions(options) : null,
+        clean: readOptionalCleaning(command, options),
         storage: readStorageOptions(options),
         keepSnapshot: options.keepSnapshot ?? false,
         ...(options.reuseSnapshot ? { reuseSnapshot: options.reuseSnapshot } : {}),
@@ -51,8 +51,9 @@ export function addCreateCommand(program: Command): void {
         print(options, await imagewright.planCreateImage(instance, name, request), presentCreatePlan)
         return
       }
+      await checkReport(options.report)
       const result = await runJob(options, imagewright.createImage(instance, name, request))
-      if (options.report) await writeReport(options.report, result.cleaning)
+      await writeReport(options.report, result.cleaning)
       print(options, result, presentCreated)
     })
   })

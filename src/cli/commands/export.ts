@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
 import { presentFile } from '../render/stored-file.ts'
-import { writeReport } from '../render/write-report.ts'
+import { checkReport, writeReport } from '../render/write-report.ts'
 import { runJob } from '../run-job.ts'
 import { asJob, type CommonOptions, common, print, withImagewright } from '../session.ts'
-import { addCleaningOptions, type CleaningOptions, readCleaningOptions } from './cleaning-options.ts'
+import { addCleaningOptions, type CleaningOptions, readOptionalCleaning } from './cleaning-options.ts'
 import { addFileOptions, type FileOptions, readFileOptions } from './file-options.ts'
 
 interface Options extends CommonOptions, CleaningOptions, FileOptions {
@@ -30,12 +30,13 @@ export function addExportCommand(program: Command): void {
   ])
   command.action(async (source: string, file: string, options: Options) => {
     await withImagewright(options, async (imagewright) => {
+      await checkReport(options.report)
       const handle = imagewright.exportImage(source, file, {
         ...readFileOptions(options),
-        clean: options.clean ? readCleaningOptions(options) : null,
+        clean: readOptionalCleaning(command, options),
       })
       const result = await runJob(options, handle)
-      if (options.report) await writeReport(options.report, result.cleaning)
+      await writeReport(options.report, result.cleaning)
       print(options, result, presentFile)
     })
   })

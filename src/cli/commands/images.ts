@@ -1,12 +1,14 @@
 import { type Command, Option } from 'commander'
 import type { Visibility } from '../../clouds/cloud.ts'
 import { formatSize } from '../../core/bytes.ts'
+import { cancellable } from '../cancellable.ts'
 import { imageRow, imageTable, presentStored } from '../render/stored-image.ts'
 import { table } from '../render/table.ts'
 import { runJob } from '../run-job.ts'
 import { asJob, type CommonOptions, common, list, print, several, withImagewright } from '../session.ts'
-import { addCleaningOptions, type CleaningOptions, readCleaningOptions } from './cleaning-options.ts'
+import { addCleaningOptions, type CleaningOptions, readOptionalCleaning } from './cleaning-options.ts'
 import { readPairs } from './pairs.ts'
+import { refuseWithStdout } from './refuse-with-stdout.ts'
 import { addStorageOptions, readStorageOptions, type StorageOptions } from './storage-options.ts'
 
 export function addImagesCommand(program: Command): void {
@@ -117,7 +119,7 @@ function addUploadCommand(images: Command): void {
       const handle = imagewright.uploadImage(file, target, {
         ...(options.inputFormat ? { inputFormat: options.inputFormat } : {}),
         allowBacking: options.allowBacking ?? false,
-        clean: options.clean ? readCleaningOptions(options) : null,
+        clean: readOptionalCleaning(command, options),
         storage: readStorageOptions(options),
       })
       print(options, await runJob(options, handle), presentStored)
@@ -140,7 +142,8 @@ function addDownloadCommand(images: Command): void {
   command.action((reference: string, file: string, options: CommonOptions & { force?: boolean }) =>
     withImagewright(options, async (imagewright) => {
       if (file === '-') {
-        await imagewright.downloadToStream(reference, process.stdout)
+        refuseWithStdout(options, ['json', 'force'])
+        await cancellable((signal) => imagewright.downloadToStream(reference, process.stdout, { signal }))
         return
       }
       const handle = imagewright.downloadImage(reference, file, { overwrite: options.force ?? false })

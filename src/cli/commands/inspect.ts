@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander'
+import { cancellable } from '../cancellable.ts'
 import { presentInspection } from '../render/inspection.ts'
 import { type CommonOptions, common, print, withImagewright } from '../session.ts'
 
@@ -17,7 +18,9 @@ export function addInspectCommand(program: Command): void {
   ])
   command.action(async (thing: string, options: CommonOptions & { format?: string }) => {
     await withImagewright(options, async (imagewright) => {
-      const inspection = await imagewright.inspect(thing, options.format ? { format: options.format } : {})
+      const inspection = await cancellable((signal) =>
+        imagewright.inspect(thing, { signal, ...(options.format ? { format: options.format } : {}) }),
+      )
       print(options, inspection, (result) => presentInspection(result, { verbose: options.verbose ?? false }))
     })
   })

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import type { Imagewright } from '../../operations/imagewright.ts'
 import { formatEvent } from '../render/format-event.ts'
 import { presentJob, presentJobs } from '../render/jobs.ts'
+import { toJson } from '../render/json.ts'
 import { runJob } from '../run-job.ts'
 import { type CommonOptions, common, print, withImagewright } from '../session.ts'
 
@@ -29,13 +30,15 @@ export function addJobsCommand(program: Command): void {
 
   const log = jobs
     .command('log <job>')
-    .description('Prints what happened in a job.')
+    .description('Prints what happened in a job. With --follow, --json prints one event on each line.')
     .option('-f, --follow', 'go on until the job ends')
   common(log, ['imagewright jobs log 0198f2c4 --follow'])
   log.action((id: string, options: CommonOptions & { follow?: boolean }) =>
     withImagewright(options, async (imagewright) => {
-      for await (const event of await imagewright.jobEvents(id, { follow: options.follow ?? false })) {
-        const text = options.json ? JSON.stringify(event) : formatEvent(event, { verbose: true })
+      const events = await imagewright.jobEvents(id, { follow: options.follow ?? false })
+      if (options.json && !options.follow) return print(options, await Array.fromAsync(events), () => '')
+      for await (const event of events) {
+        const text = options.json ? toJson(event) : formatEvent(event, { verbose: true })
         if (text) process.stdout.write(options.json ? `${text}\n` : `${event.at}  ${text}\n`)
       }
     }),

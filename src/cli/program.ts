@@ -49,7 +49,8 @@ export async function runCommandLine(programArguments: readonly string[]): Promi
   }
 }
 
-function buildProgram(): Command {
+/** The tree of commands. */
+export function buildProgram(): Command {
   const program = new Command('imagewright')
     .description('VM images, any cloud to any cloud: capture, clean, convert, move and prove them.')
     .version(readVersion(), '-V, --version')

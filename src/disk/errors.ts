@@ -10,7 +10,7 @@ export const diskErrorCodes = {
   IMAGE_MARKED_CORRUPT: 'The image carries the mark of a program that found it damaged.',
   IMAGE_ENCRYPTED: 'The image is encrypted.',
   IMAGE_BACKING_FILE: 'The image takes data from a backing file, which is refused unless it was allowed.',
-  IMAGE_DATA_FILE: 'The image keeps its data in another file, which is refused.',
+  IMAGE_DATA_FILE: 'The image keeps its data in another file, which is refused unless it was allowed.',
   IMAGE_FORMAT_MISMATCH: 'The content of an image is not of the format it was declared to have.',
   IMAGE_MULTIPLE_FORMATS: 'The content of an image matches more than one format.',
   IMAGE_UNKNOWN_FEATURE:

@@ -2,13 +2,14 @@ import type { AbortOptions } from '../core/abort.ts'
 import type { RandomAccessSource } from '../transfer/byte-source.ts'
 import type { Disk } from './disk.ts'
 import { assertAccepted } from './safety/assert-accepted.ts'
+import { checkGuestDisk } from './safety/check-guest-disk.ts'
 import { checkImage, type SafetyVerdict } from './safety/check-image.ts'
 
 export interface OpenCheckedDiskOptions extends AbortOptions {
   /** The container format it is declared to have; told from the content when absent. */
   format?: string
-  /** Folder within which a backing file may be followed; refused when absent. */
-  allowBackingWithin?: string
+  /** Folder within which a backing file and an external data file may be followed; refused when absent. */
+  allowOtherFilesWithin?: string
 }
 
 export interface CheckedDisk extends AsyncDisposable {
@@ -27,17 +28,22 @@ export async function openCheckedDisk(
   source: RandomAccessSource,
   options: OpenCheckedDiskOptions = {},
 ): Promise<CheckedDisk> {
+  let opened: Disk | undefined
   try {
-    const verdict = await checkImage(source, {
-      ...(options.format ? { format: options.format } : {}),
-      allowBacking: options.allowBackingWithin !== undefined,
-      signal: options.signal,
+    const { format, allowOtherFilesWithin, signal } = options
+    const found = await checkImage(source, {
+      ...(format ? { format } : {}),
+      allowOtherFiles: allowOtherFilesWithin !== undefined,
+      signal,
     })
+    assertAccepted(found, source.name)
+    const disk = await openReader(source, found.format, options)
+    opened = disk
+    const verdict = takesOtherFiles(found) ? await withGuestDisk(found, disk, { signal }) : found
     assertAccepted(verdict, source.name)
-    const disk = await openReader(source, verdict.format, options)
-    return { disk, format: verdict.format, verdict, source, [Symbol.asyncDispose]: () => disk.close() }
+    return { disk, format: found.format, verdict, source, [Symbol.asyncDispose]: () => disk.close() }
   } catch (error) {
-    await source.close()
+    await (opened ?? source).close()
     throw error
   }
 }
@@ -45,16 +51,34 @@ export async function openCheckedDisk(
 async function openReader(
   source: RandomAccessSource,
   format: string,
-  { allowBackingWithin, signal }: OpenCheckedDiskOptions,
+  { allowOtherFilesWithin: folder, signal }: OpenCheckedDiskOptions,
 ): Promise<Disk> {
   if (format === 'raw') {
     const { openRaw } = await import('./raw/raw-reader.ts')
     return openRaw(source)
   }
   const { openQcow2 } = await import('./qcow2/qcow2-reader.ts')
-  const { allowBackingWithin: within } = await import('./qcow2/allow-backing-within.ts')
+  if (folder === undefined) return openQcow2(source, { signal })
+  const { allowBackingWithin } = await import('./qcow2/allow-backing-within.ts')
+  const { allowDataFileWithin } = await import('./qcow2/allow-data-file-within.ts')
   return openQcow2(source, {
     signal,
-    ...(allowBackingWithin === undefined ? {} : { openBacking: within(allowBackingWithin) }),
+    openBacking: allowBackingWithin(folder),
+    openDataFile: allowDataFileWithin(folder),
   })
+}
+
+/** Told from the warnings that an accepted image has for its other files. */
+function takesOtherFiles({ checks }: SafetyVerdict): boolean {
+  return checks.some(({ code }) => code === 'IMAGE_BACKING_FILE' || code === 'IMAGE_DATA_FILE')
+}
+
+/** `checkImage` has seen one file only; what the files make together is checked when all are open. */
+async function withGuestDisk(
+  verdict: SafetyVerdict,
+  disk: Disk,
+  options: AbortOptions,
+): Promise<SafetyVerdict> {
+  const checks = [...verdict.checks, ...(await checkGuestDisk(disk, options))]
+  return { ...verdict, accepted: !checks.some(({ outcome }) => outcome === 'refused'), checks }
 }

@@ -11,7 +11,7 @@ export const diskFileInput = z.strictObject({
   path: z.string(),
   /** Told from the content when absent. */
   format: z.string().optional(),
-  /** Follow a backing file in the same folder. */
+  /** Follow a backing file and an external data file in the same folder. */
   allowBacking: z.boolean().default(false),
 })
 
@@ -52,7 +52,7 @@ export async function openDiskFile(
   const source = await openFileSource(input.path, { signal })
   return openCheckedDisk(source, {
     ...(input.format ? { format: input.format } : {}),
-    ...(input.allowBacking ? { allowBackingWithin: dirname(input.path) } : {}),
+    ...(input.allowBacking ? { allowOtherFilesWithin: dirname(input.path) } : {}),
     signal,
   })
 }

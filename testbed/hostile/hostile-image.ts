@@ -13,12 +13,12 @@ export interface HostileImage {
   }
   /** How it comes to us; without a declaration by default. */
   readonly declared?: string
-  readonly allowBacking?: boolean
+  readonly allowOtherFiles?: boolean
   /** What `qemu-img check` says where it has a say: no errors, leaks only, or errors. */
   readonly qemuImgCheck?: 'clean' | 'leaks' | 'errors'
 }
 
-type Details = Pick<HostileImage, 'declared' | 'allowBacking' | 'qemuImgCheck'>
+type Details = Pick<HostileImage, 'declared' | 'allowOtherFiles' | 'qemuImgCheck'>
 type Code = keyof typeof diskErrorCodes
 
 export function refused(name: string, code: Code, bytes: () => Buffer, details: Details = {}): HostileImage {

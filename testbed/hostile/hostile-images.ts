@@ -1,3 +1,4 @@
+import { hostileDataFiles } from './hostile-data-files.ts'
 import { hostileFormats } from './hostile-formats.ts'
 import { hostileGpts } from './hostile-gpt.ts'
 import type { HostileImage } from './hostile-image.ts'
@@ -21,4 +22,5 @@ export const hostileImages: readonly HostileImage[] = [
   ...hostileQcow2Tables,
   ...hostileQcow2Extras,
   ...hostileQcow2Data,
+  ...hostileDataFiles,
 ]

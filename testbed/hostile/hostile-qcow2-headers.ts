@@ -52,18 +52,18 @@ export const hostileQcow2Headers: readonly HostileImage[] = [
     'CVE-2024-4467: json: name as backing file, backing files allowed',
     'IMAGE_UNSAFE_NAME',
     backing('json:{"driver":"nbd"}'),
-    { allowBacking: true },
+    { allowOtherFiles: true },
   ),
   refused(
     'nbd: name as backing file, backing files allowed',
     'IMAGE_UNSAFE_NAME',
     backing('nbd:127.0.0.1:10809'),
     {
-      allowBacking: true,
+      allowOtherFiles: true,
     },
   ),
   accepted('a backing file with a plain name, backing files allowed', backing('base.raw'), {
-    allowBacking: true,
+    allowOtherFiles: true,
     code: 'IMAGE_BACKING_FILE',
   }),
   refused(

@@ -51,3 +51,19 @@ export function validWithBitmap(): Qcow2Sketch {
   for (const place of [directory, table]) setRefcount(sketch, place / clusterSize, 1)
   return sketch
 }
+
+/** A valid image of two clusters, both of them in an external data file of this name. */
+export function validWithDataFile(name: string): Qcow2Sketch {
+  const sketch = sketchQcow2({ data: [] })
+  const { bytes, places, clusterSize } = sketch
+  setField(sketch, 'incompatible_features', 4)
+  bytes.writeUInt32BE(headerExtensions.externalDataFile, 112)
+  bytes.writeUInt32BE(name.length, 116)
+  bytes.write(name, 120, 'latin1')
+  setEntry(sketch, places.l2, copied)
+  setEntry(sketch, places.l2 + 8, copied | BigInt(clusterSize))
+  return sketch
+}
+
+/** Bit 63 of a table entry: refcount exactly one. */
+const copied = 1n << 63n

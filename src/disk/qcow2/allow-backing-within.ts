@@ -5,6 +5,7 @@ import { DiskError } from '../errors.ts'
 import { openRaw } from '../raw/raw-reader.ts'
 import { assertAccepted } from '../safety/assert-accepted.ts'
 import { checkImage } from '../safety/check-image.ts'
+import { allowDataFileWithin } from './allow-data-file-within.ts'
 import { confinedPath } from './confined-path.ts'
 import type { OpenBacking } from './qcow2-policy.ts'
 import { openQcow2 } from './qcow2-reader.ts'
@@ -14,7 +15,7 @@ const maximumDepth = 16
 
 /**
  * An `openBacking` that follows a backing chain only inside one folder: plain file names, an explicit format, every
- * file checked as an image of a stranger.
+ * file checked as an image of a stranger. An external data file of one of them is followed in the same way.
  *
  * The function given throws DiskError `IMAGE_UNSAFE_NAME`, `IMAGE_BACKING_FILE` (no format, or an unknown one),
  * `IMAGE_CHAIN_TOO_DEEP` for a loop or more than 16 files, and what opening and checking a file throws.
@@ -43,10 +44,11 @@ function chain(folder: string, above: ReadonlySet<string>, { signal }: AbortOpti
     }
     const source = await openFileSource(path, { signal })
     try {
-      assertAccepted(await checkImage(source, { format, allowBacking: true, signal }), source.name)
+      assertAccepted(await checkImage(source, { format, allowOtherFiles: true, signal }), source.name)
       if (format === 'raw') return await openRaw(source)
       const openBacking = chain(folder, new Set([...above, path]), { signal })
-      return await openQcow2(source, { openBacking, signal })
+      const openDataFile = allowDataFileWithin(folder, { signal })
+      return await openQcow2(source, { openBacking, openDataFile, signal })
     } catch (error) {
       await source.close()
       throw error

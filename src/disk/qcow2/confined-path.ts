@@ -1,11 +1,11 @@
-import { realpath } from 'node:fs/promises'
+import { realpath, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { DiskError } from '../errors.ts'
 
 /**
- * The real path of a file an image names, when it lies directly in the folder. A name in an image is an attacker's way
+ * The real path of a regular file an image names, when it lies directly in the folder. A name in an image is an attacker's way
  * to the host's files (CVE-2011-3147, CVE-2024-32498, CVE-2024-4467), hence no folders, no schemes such as `json:` or
- * `nbd:`, and no symbolic link that leads elsewhere.
+ * `nbd:`, no symbolic link that leads elsewhere, and no device.
  * @throws DiskError `IMAGE_UNSAFE_NAME`
  */
 export async function confinedPath(folder: string, name: string): Promise<string> {
@@ -14,10 +14,13 @@ export async function confinedPath(folder: string, name: string): Promise<string
   const root = await realpath(folder)
   // A file that is not there is reported by whoever opens it.
   const path = safe ? await realpath(join(root, plain)).catch(() => join(root, plain)) : null
-  if (path !== null && dirname(path) === root) return path
+  if (path !== null && dirname(path) === root) {
+    const found = await stat(path).catch(() => null)
+    if (found === null || found.isFile()) return path
+  }
   throw new DiskError(
     'IMAGE_UNSAFE_NAME',
-    `The image names the file ${JSON.stringify(name)}, which is not a plain name in its own folder.`,
+    `The image names the file ${JSON.stringify(name)}, which is not the plain name of a file in its own folder.`,
     { hint: 'Put both files into one folder and rebase the image to the plain name: qemu-img rebase -u.' },
   )
 }

@@ -51,7 +51,7 @@ interface Unit {
  * `decode` throws DiskError `IMAGE_ENTRY_INVALID`, `IMAGE_OFFSET_OUT_OF_FILE`, `IMAGE_OVERLAP`.
  */
 export function runDecoder({ name, dataSize, header }: EntryContext): DecodeRun {
-  const { clusterBits, clusterSize, extendedL2, externalDataFile, version, l1TableOffset } = header
+  const { size, clusterBits, clusterSize, extendedL2, externalDataFile, version, l1TableOffset } = header
   const entryBytes = extendedL2 ? tableEntry.extendedBytes : tableEntry.bytes
   const unitSize = extendedL2 ? clusterSize / subclustersPerCluster : clusterSize
   const l1End = l1TableOffset + header.l1Size * tableEntry.bytes
@@ -113,12 +113,19 @@ export function runDecoder({ name, dataSize, header }: EntryContext): DecodeRun 
       unit.kind = zero ? 'zero' : 'unallocated'
       return
     }
-    // The last cluster of a file may be cut short, a data file anywhere; what is missing reads as zeros, as in QEMU.
-    if (host >= dataSize && !externalDataFile) {
-      throw fail('IMAGE_OFFSET_OUT_OF_FILE', 'points outside the file', page, index)
-    }
-    if (!externalDataFile && host < l1End && host + clusterSize > l1TableOffset) {
-      throw fail('IMAGE_OVERLAP', 'points into the L1 table', page, index)
+    if (externalDataFile) {
+      const guest = page.start + index * clusterSize
+      if (host !== guest) throw fail('IMAGE_ENTRY_INVALID', 'moves data in the data file', page, index)
+      // QEMU gives zeros for what is missing, which would hide that the data file was cut off.
+      if (Math.min(guest + within + unitSize, size) > dataSize) {
+        throw fail('IMAGE_OFFSET_OUT_OF_FILE', 'points outside the data file', page, index)
+      }
+    } else {
+      // The last cluster of a file may be cut short; what is missing reads as zeros, as in QEMU.
+      if (host >= dataSize) throw fail('IMAGE_OFFSET_OUT_OF_FILE', 'points outside the file', page, index)
+      if (host < l1End && host + clusterSize > l1TableOffset) {
+        throw fail('IMAGE_OVERLAP', 'points into the L1 table', page, index)
+      }
     }
     unit.kind = 'data'
     unit.host = host + within

@@ -61,6 +61,9 @@ export const incompatibleFeatures = {
   extendedL2: 1n << 4n,
 } as const
 
+/** "Auto-clear features": they say that something else in the image is up to date. */
+export const autoclearFeatures = { bitmaps: 1n << 0n, rawExternalData: 1n << 1n } as const
+
 export const compatibleFeatures = { lazyRefcounts: 1n << 0n } as const
 
 /** `compression_type` by value. */

@@ -67,7 +67,7 @@ export async function openDataFileOf(
   if (!externalDataFile) return null
   if (!openDataFile || dataFile === null) {
     throw new DiskError('IMAGE_DATA_FILE', `${name} keeps its data in another file.`, {
-      hint: 'Convert it to an image of one file with qemu-img convert, where it came from.',
+      hint: 'If you trust it and both lie in one folder, allow it with --allow-backing; else convert it to one file with qemu-img convert.',
     })
   }
   return openDataFile(dataFile)

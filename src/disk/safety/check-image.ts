@@ -14,8 +14,8 @@ export type { SafetyCheckResult, SafetyLimits, SafetyVerdict } from './verdict.t
 export interface CheckImageOptions extends AbortOptions {
   /** The format the image was declared to have; content that is another is refused. */
   format?: string
-  /** Lets a backing file pass with a warning, for a caller who opens it only where that is safe. */
-  allowBacking?: boolean
+  /** Lets a backing file and an external data file pass with a warning, for a caller who opens them only where that is safe. */
+  allowOtherFiles?: boolean
   limits?: Partial<SafetyLimits>
 }
 
@@ -26,7 +26,7 @@ export interface CheckImageOptions extends AbortOptions {
  */
 export async function checkImage(
   source: RandomAccessSource,
-  { format: declared, allowBacking = false, limits, signal }: CheckImageOptions = {},
+  { format: declared, allowOtherFiles = false, limits, signal }: CheckImageOptions = {},
 ): Promise<SafetyVerdict> {
   const allLimits = { ...defaultLimits, ...limits }
   const { format, title, results } = checkFormat(await probeFormat(source, { signal }), declared)
@@ -36,7 +36,7 @@ export async function checkImage(
     // A boot area that was declared raw and is an ISO or LUKS disk has been reported already.
     return verdict(title, source.size, [...checks, ...(await checkGuestDisk(source, { signal }))])
   }
-  const { virtualSize, checks } = await checkQcow2(source, { allowBacking, limits: allLimits, signal })
+  const { virtualSize, checks } = await checkQcow2(source, { allowOtherFiles, limits: allLimits, signal })
   return verdict(title, virtualSize, [...results, ...checks])
 }
 

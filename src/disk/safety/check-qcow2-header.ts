@@ -1,11 +1,17 @@
 import { formatSize } from '../../core/bytes.ts'
 import type { Qcow2Header } from '../qcow2/qcow2-header.ts'
-import { headerExtensions, headerFields, maximumL1Bytes, tableEntry } from '../qcow2/qcow2-layout.ts'
+import {
+  autoclearFeatures,
+  headerExtensions,
+  headerFields,
+  maximumL1Bytes,
+  tableEntry,
+} from '../qcow2/qcow2-layout.ts'
 import { type Finding, Findings } from './findings.ts'
 import type { DiskErrorCode, SafetyCheckResult, SafetyLimits } from './verdict.ts'
 
 export interface HeaderContext {
-  readonly allowBacking: boolean
+  readonly allowOtherFiles: boolean
   readonly limits: SafetyLimits
   readonly fileSize: number
 }
@@ -28,10 +34,10 @@ const headerChecks: readonly HeaderCheck[] = [
     name: 'qcow2.backing_file',
     meaning: 'The image takes no data from a backing file.',
     // CVE-2011-3147, CVE-2015-5163, CVE-2024-4467: the name chooses a file, a protocol or a driver of the host.
-    find: ({ backingFile }, { allowBacking }) => {
+    find: ({ backingFile }, { allowOtherFiles }) => {
       if (backingFile === null) return null
       const { offset } = headerFields.backing_file_offset
-      if (!allowBacking) {
+      if (!allowOtherFiles) {
         return refused('IMAGE_BACKING_FILE', offset, 'The image takes data from a backing file.')
       }
       if (namesProtocol(backingFile)) {
@@ -46,10 +52,24 @@ const headerChecks: readonly HeaderCheck[] = [
     name: 'qcow2.data_file',
     meaning: 'The image keeps all its data itself.',
     // CVE-2024-32498.
-    find: (header) => {
-      if (!header.externalDataFile && !hasExtension(header, headerExtensions.externalDataFile)) return null
+    find: (header, { allowOtherFiles }) => {
+      const { externalDataFile, dataFile, backingFile } = header
+      const isRaw = (header.autoclearFeatures & autoclearFeatures.rawExternalData) !== 0n
+      if (isRaw && (!externalDataFile || backingFile !== null)) {
+        const { offset } = headerFields.autoclear_features
+        return refused('IMAGE_HEADER_INVALID', offset, 'The image calls a data file raw that cannot be.')
+      }
+      if (!externalDataFile && !hasExtension(header, headerExtensions.externalDataFile)) return null
       const { offset } = headerFields.incompatible_features
-      return refused('IMAGE_DATA_FILE', offset, 'The image keeps its data in another file.')
+      if (!allowOtherFiles || !externalDataFile || dataFile === null) {
+        return refused('IMAGE_DATA_FILE', offset, 'The image keeps its data in another file.')
+      }
+      if (namesProtocol(dataFile)) {
+        return refused('IMAGE_UNSAFE_NAME', offset, 'The name of the data file is a protocol or driver.')
+      }
+      const message = () =>
+        'The image keeps its data in another file, which was allowed and is not checked here.'
+      return { outcome: 'warning', code: 'IMAGE_DATA_FILE', offset, message }
     },
   },
   {

@@ -9,7 +9,7 @@ import { Findings } from './findings.ts'
 import type { SafetyCheckResult, SafetyLimits } from './verdict.ts'
 
 export interface CheckQcow2Options extends AbortOptions {
-  readonly allowBacking: boolean
+  readonly allowOtherFiles: boolean
   readonly limits: SafetyLimits
 }
 
@@ -28,8 +28,10 @@ export async function checkQcow2(
   const virtualSize = header.size
   if (isRefused(checks)) return { virtualSize, checks }
   checks.push(...(await checkQcow2Tables(source, header, options)))
-  // The disk of an overlay is checked by whoever opens the chain.
-  if (isRefused(checks) || header.backingFile !== null) return { virtualSize, checks }
+  // A disk that other files take part in is checked by whoever opens them.
+  if (isRefused(checks) || header.backingFile !== null || header.externalDataFile) {
+    return { virtualSize, checks }
+  }
   checks.push(...(await checkInside(source, { signal })))
   return { virtualSize, checks }
 }

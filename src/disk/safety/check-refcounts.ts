@@ -86,20 +86,24 @@ function checkCopied(walk: TableWalk, cluster: number, counted: number): void {
   const use = references.use(cluster)
   if (!references.isActive(cluster) || (use !== clusterUse.l2Table && use !== clusterUse.data)) return
   if (references.isCopied(cluster) === (counted === 1)) return
-  refuseUnlessDirty(walk, cluster, () => {
+  refuseUnlessDirty(walk, cluster * walk.header.clusterSize, () => {
     return `Cluster ${cluster} has refcount ${counted}, and the entry that refers to it says otherwise.`
   })
 }
 
 function reportWrong(walk: TableWalk, cluster: number, counted: number, found: number): void {
-  refuseUnlessDirty(walk, cluster, () => {
+  refuseUnlessDirty(walk, cluster * walk.header.clusterSize, () => {
     return `Cluster ${cluster} has refcount ${counted} and is referred to ${found} times.`
   })
 }
 
-function refuseUnlessDirty({ header, findings }: TableWalk, cluster: number, message: () => string): void {
+/** Reports a refcount, or a flag that speaks of one, by its place in the file. */
+export function refuseUnlessDirty(
+  { header, findings }: TableWalk,
+  offset: number,
+  message: () => string,
+): void {
   const outcome = header.dirty ? 'warning' : 'refused'
-  const offset = cluster * header.clusterSize
   findings.add('qcow2.refcounts', { outcome, code: 'IMAGE_REFCOUNT_WRONG', offset, message })
 }
 

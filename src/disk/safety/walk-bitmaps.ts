@@ -1,5 +1,5 @@
 import { hostOffset } from '../qcow2/host-offset.ts'
-import { headerExtensions, tableEntry } from '../qcow2/qcow2-layout.ts'
+import { autoclearFeatures, headerExtensions, tableEntry } from '../qcow2/qcow2-layout.ts'
 import { checkBudget, claimTable, type TableWalk } from './table-walk.ts'
 
 /** The limits of QEMU. */
@@ -23,7 +23,7 @@ const partBytes = 8192
 export async function walkBitmaps(walk: TableWalk): Promise<void> {
   const { header, reader, fileSize, findings } = walk
   const extension = header.extensions.find(({ type }) => type === headerExtensions.bitmaps)
-  if (!extension || (header.autoclearFeatures & 1n) === 0n) return
+  if (!extension || (header.autoclearFeatures & autoclearFeatures.bitmaps) === 0n) return
   const refuse = (offset: number, problem: string) => {
     if (checkBudget(walk)) findings.refuse('qcow2.bitmaps', 'IMAGE_ENTRY_INVALID', offset, () => problem)
   }

@@ -1,5 +1,6 @@
 import { hostOffset } from '../qcow2/host-offset.ts'
 import { subclustersPerCluster, tableEntry } from '../qcow2/qcow2-layout.ts'
+import { refuseUnlessDirty } from './check-refcounts.ts'
 import { clusterUse } from './cluster-references.ts'
 import { claim, type TableWalk } from './table-walk.ts'
 
@@ -46,7 +47,7 @@ interface Entry {
 
 function checkStandard(walk: TableWalk, entry: Entry): void {
   const { header, fileSize, findings } = walk
-  const { clusterSize, extendedL2 } = header
+  const { clusterSize, extendedL2, externalDataFile } = header
   const { high, low, zero, allocated, offset } = entry
   const hasZeroFlag = header.version >= 3 && !extendedL2
   const reservedLow = hasZeroFlag ? tableEntry.reservedLow : tableEntry.reservedLow | tableEntry.zeroLow
@@ -57,13 +58,21 @@ function checkStandard(walk: TableWalk, entry: Entry): void {
     })
     return
   }
-  if (zero & allocated || (host === 0 && allocated !== 0)) {
+  const copied = (high & tableEntry.copiedHigh) !== 0
+  const readsAsZeros = hasZeroFlag && (low & tableEntry.zeroLow) !== 0
+  // Offset 0 is the header's, but in an external data file it is a place like any other.
+  const isPlaced = host > 0 || (externalDataFile && copied && !readsAsZeros)
+  if (zero & allocated || (!isPlaced && allocated !== 0)) {
     findings.refuse('qcow2.l2_tables', 'IMAGE_ENTRY_INVALID', offset, () => {
       return `The L2 entry at byte ${offset} has a contradictory subcluster bitmap.`
     })
     return
   }
-  if (host === 0) return
+  if (!isPlaced) return
+  if (externalDataFile) {
+    checkExternal(walk, entry, { host, copied })
+    return
+  }
   if (host >= fileSize) {
     findings.refuse('qcow2.l2_tables', 'IMAGE_OFFSET_OUT_OF_FILE', offset, () => {
       return `The L2 entry at byte ${offset} points to byte ${host} of a file of ${fileSize} bytes.`
@@ -76,12 +85,31 @@ function checkStandard(walk: TableWalk, entry: Entry): void {
     })
     return
   }
-  const copied = (high & tableEntry.copiedHigh) !== 0
   claim(
     walk,
     { start: host, length: clusterSize, offset },
     { use: clusterUse.data, active: entry.guestOffset !== null, copied, weight: entry.weight },
   )
+}
+
+/**
+ * "External data file bit": a cluster lies where the guest sees it, so none is used twice; the refcounts do not speak
+ * of the data file, and every cluster in it counts as referred to once. Its length is the reader's to hold to.
+ */
+function checkExternal(
+  walk: TableWalk,
+  { offset, guestOffset }: Entry,
+  { host, copied }: { host: number; copied: boolean },
+): void {
+  if (host !== guestOffset) {
+    walk.findings.refuse('qcow2.l2_tables', 'IMAGE_ENTRY_INVALID', offset, () => {
+      return `The L2 entry at byte ${offset} points to byte ${host} of the data file, and not where the guest sees it.`
+    })
+  } else if (!copied) {
+    refuseUnlessDirty(walk, offset, () => {
+      return `The L2 entry at byte ${offset} does not say that its cluster of the data file is used once.`
+    })
+  }
 }
 
 /**
@@ -108,6 +136,12 @@ function checkCompressed(walk: TableWalk, entry: Entry): void {
   if (high & tableEntry.copiedHigh || zero !== 0 || allocated !== 0) {
     findings.refuse('qcow2.l2_tables', 'IMAGE_ENTRY_INVALID', offset, () => {
       return `The L2 entry at byte ${offset} of a compressed cluster sets bits of a standard one.`
+    })
+    return
+  }
+  if (header.externalDataFile) {
+    findings.refuse('qcow2.l2_tables', 'IMAGE_ENTRY_INVALID', offset, () => {
+      return `The L2 entry at byte ${offset} is compressed, which an external data file excludes.`
     })
     return
   }

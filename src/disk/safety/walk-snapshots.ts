@@ -1,4 +1,4 @@
-import { maximumL1Bytes, tableEntry } from '../qcow2/qcow2-layout.ts'
+import { headerFields, maximumL1Bytes, tableEntry } from '../qcow2/qcow2-layout.ts'
 import { checkBudget, claimTable, type TableWalk } from './table-walk.ts'
 import { walkSnapshotL1 } from './walk-l1-tables.ts'
 
@@ -24,6 +24,12 @@ interface Snapshot {
 export async function walkSnapshots(walk: TableWalk): Promise<void> {
   const { header, findings, reader, fileSize } = walk
   if (header.snapshotCount === 0) return
+  if (header.externalDataFile) {
+    findings.refuse('qcow2.snapshots', 'IMAGE_ENTRY_INVALID', headerFields.nb_snapshots.offset, () => {
+      return 'The image has internal snapshots, which an external data file excludes.'
+    })
+    return
+  }
   if (header.snapshotCount > maximumSnapshots) {
     findings.refuse('qcow2.snapshots', 'IMAGE_TABLES_LIMIT', undefined, () => {
       return `The image has ${header.snapshotCount} internal snapshots.`

@@ -202,10 +202,10 @@ async function qemuImg(...options: string[]): Promise<void> {
   await runProgram('qemu-img', options, { timeout: 60_000, package: 'qemu-utils' })
 }
 
-async function judge(path: string, allowBacking = false, format?: string) {
+async function judge(path: string, allowOtherFiles = false, format?: string) {
   const source = await openFileSource(path)
   try {
-    const verdict = await checkImage(source, { allowBacking, ...(format ? { format } : {}) })
+    const verdict = await checkImage(source, { allowOtherFiles, ...(format ? { format } : {}) })
     const problems = verdict.checks.filter((check) => check.outcome !== 'passed').map((check) => check.code)
     return { accepted: verdict.accepted, size: verdict.virtualSize, problems }
   } finally {

@@ -45,8 +45,10 @@ export function createStreamSink(writable: Writable, name: string): ByteSink {
   return {
     name,
 
+    // A copy: a stream that only passes chunks on, such as PassThrough, has taken them over long before their bytes are
+    // used, and writers of formats use their buffers again.
     write: (chunk, { signal }: AbortOptions = {}) =>
-      settled((callback) => writable.write(chunk, callback), signal),
+      settled((callback) => writable.write(Buffer.from(chunk), callback), signal),
 
     async finish({ signal }: AbortOptions = {}) {
       await settled((callback) => writable.end(callback), signal)

@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import { DiskError } from '../../src/disk/errors.ts'
+import { memoryDisk } from '../../src/disk/memory-disk.ts'
 import { readPartitionTable } from '../../src/disk/partition/read-partition-table.ts'
 import { probeFormat } from '../../src/disk/probe.ts'
-import { openQcow2 } from '../../src/disk/qcow2/qcow2-reader.ts'
+import { type OpenQcow2Options, openQcow2 } from '../../src/disk/qcow2/qcow2-reader.ts'
 import { checkImage } from '../../src/disk/safety/check-image.ts'
 import { type FuzzFormat, fuzzSeeds, resealGpt } from './fuzz-seeds.ts'
 import { guardedSource } from './guarded-source.ts'
@@ -50,8 +51,12 @@ async function examine(bytes: Buffer): Promise<void> {
   const source = guardedSource(bytes)
   await probeFormat(source)
   await readPartitionTable(source)
-  const verdict = await checkImage(source)
-  const problem = await readAll(bytes)
+  for (const allowOtherFiles of [false, true]) await compare(bytes, allowOtherFiles)
+}
+
+async function compare(bytes: Buffer, allowOtherFiles: boolean): Promise<void> {
+  const verdict = await checkImage(guardedSource(bytes), { allowOtherFiles })
+  const problem = await readAll(bytes, allowOtherFiles ? otherFiles : {})
   // Data in compressed clusters are not looked at before they are read.
   if (verdict.accepted && verdict.format === 'qcow2' && problem && problem.code !== 'IMAGE_CLUSTER_DAMAGED') {
     throw new Error(
@@ -60,10 +65,20 @@ async function examine(bytes: Buffer): Promise<void> {
   }
 }
 
+/** Whatever the name: a backing file of zeros, and a data file of zeros that is as long as any disk. */
+const otherFiles: OpenQcow2Options = {
+  openBacking: async () => memoryDisk(Buffer.alloc(4096)),
+  openDataFile: async () => ({
+    ...guardedSource(Buffer.alloc(0), 'disk.raw'),
+    size: Number.MAX_SAFE_INTEGER,
+    read: async (target) => target.fill(0).length,
+  }),
+}
+
 /** Reads the image as qcow2, whatever the checks say; gives the error that stopped it. */
-async function readAll(bytes: Buffer): Promise<DiskError | null> {
+async function readAll(bytes: Buffer, options: OpenQcow2Options): Promise<DiskError | null> {
   try {
-    const disk = await openQcow2(guardedSource(bytes))
+    const disk = await openQcow2(guardedSource(bytes), options)
     let seen = 0
     for await (const extent of disk.extents()) {
       if (extent.offset + extent.length > disk.size) throw new Error('An extent leaves the disk.')

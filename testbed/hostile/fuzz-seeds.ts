@@ -1,6 +1,6 @@
 import type { FuzzSeed } from './mutations.ts'
 import { sealGptHeader, sketchGpt, sketchMbr, writeBootRecord } from './partition-sketch.ts'
-import { validWithBitmap, validWithSnapshot } from './qcow2-extras.ts'
+import { validWithBitmap, validWithDataFile, validWithSnapshot } from './qcow2-extras.ts'
 import { type SketchOptions, sketchQcow2 } from './qcow2-sketch.ts'
 
 export const fuzzFormats = ['qcow2', 'raw', 'mbr', 'gpt'] as const
@@ -48,7 +48,8 @@ function qcow2Seeds(): FuzzSeed[] {
     { compressed: true },
     { extendedL2: true, clusterBits: 14 },
   ]
-  const sketches = [...kinds.map(sketchQcow2), validWithSnapshot(), validWithBitmap()]
+  const extras = [validWithSnapshot(), validWithBitmap(), validWithDataFile('disk.raw')]
+  const sketches = [...kinds.map(sketchQcow2), ...extras]
   return sketches.map(({ bytes, clusterSize, places }) => ({
     bytes,
     structures: [

@@ -1,11 +1,14 @@
-import { open, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, open, readFile, symlink, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { GiB, KiB, MiB, TiB } from '../../../src/core/bytes.ts'
 import { runProgram } from '../../../src/core/program.ts'
 import { allowDataFileWithin } from '../../../src/disk/qcow2/allow-data-file-within.ts'
 import { openQcow2, type Qcow2Disk } from '../../../src/disk/qcow2/qcow2-reader.ts'
 import { type FileSource, openFileSource } from '../../../src/transfer/file-source.ts'
+import { validWithDataFile } from '../../../testbed/hostile/qcow2-extras.ts'
+import { compressedEntry, setEntry } from '../../../testbed/hostile/qcow2-sketch.ts'
+import { memorySource } from '../../support/memory-source.ts'
 import { qemuImg, qemuIo } from '../../support/qemu-img.ts'
 import { describeWith } from '../../support/requirements.ts'
 import { temporaryFolder } from '../../support/temporary-folder.ts'
@@ -188,8 +191,77 @@ describeWith(['qemu-img'], 'openQcow2 on images of qemu-img', () => {
       ])
       expect((await readFile(join(folder, 'truth.raw'))).equals(await readWhole(disk))).toBe(true)
       await disk.close()
+      // QEMU reads zeros where the data file ends too early.
+      await truncate(join(folder, 'data.raw'), MiB + 1)
+      const cut = await openQcow2(await openedSource(path), { openDataFile: allowDataFileWithin(folder) })
+      await expect(readWhole(cut)).rejects.toMatchObject({ code: 'IMAGE_OFFSET_OUT_OF_FILE' })
+      await cut.close()
     })
   }
+
+  test('reads a data file that ends with the disk, inside the last cluster', async () => {
+    const folder = await temporaryFolder()
+    const content = sampleContent()
+    expect(content.length % (64 * KiB)).not.toBe(0)
+    await writeFile(join(folder, 'disk.raw'), content)
+    const options = 'data_file=data.raw,data_file_raw=on'
+    const convert = ['convert', '-f', 'raw', '-O', 'qcow2', '-o', options, 'disk.raw', 'disk.qcow2']
+    await runInFolder(folder, 'qemu-img', convert)
+    await truncate(join(folder, 'data.raw'), content.length)
+    const source = await openedSource(join(folder, 'disk.qcow2'))
+    const disk = await openQcow2(source, { openDataFile: allowDataFileWithin(folder) })
+    expect(content.equals(await readWhole(disk))).toBe(true)
+    await disk.close()
+  })
+})
+
+describe('openQcow2 on the places of an external data file', () => {
+  const used = 1n << 63n
+  const cases: [title: string, entry: bigint][] = [
+    ['the place of another cluster', used],
+    ['a place outside the data file', used | (1n << 50n)],
+    ['a compressed cluster', compressedEntry(12, 4096, 0)],
+  ]
+  for (const [title, entry] of cases) {
+    test(`refuses ${title}`, async () => {
+      const sketch = validWithDataFile('disk.raw')
+      setEntry(sketch, sketch.places.l2 + 8, entry)
+      const dataFile = memorySource(Buffer.alloc(2 * sketch.clusterSize, 1))
+      const disk = await openQcow2(memorySource(sketch.bytes), { openDataFile: async () => dataFile })
+      await disk.read(Buffer.alloc(sketch.clusterSize), 0)
+      await expect(readWhole(disk)).rejects.toMatchObject({ code: 'IMAGE_ENTRY_INVALID' })
+    })
+  }
+})
+
+describe('allowDataFileWithin', () => {
+  test('opens a regular file of the folder', async () => {
+    const folder = await temporaryFolder()
+    await writeFile(join(folder, 'data.raw'), 'data')
+    const source = await allowDataFileWithin(folder)('data.raw')
+    expect(source.size).toBe(4)
+    await source.close()
+  })
+
+  for (const name of ['../data.raw', '/etc/passwd', 'sub/data.raw', 'json:{}', 'nbd:localhost', '.', '']) {
+    test(`refuses the name ${JSON.stringify(name)}`, async () => {
+      const folder = await temporaryFolder()
+      await expect(allowDataFileWithin(folder)(name)).rejects.toMatchObject({ code: 'IMAGE_UNSAFE_NAME' })
+    })
+  }
+
+  test('refuses a link out of the folder, a folder and a device', async () => {
+    const folder = await temporaryFolder()
+    await symlink('/etc/passwd', join(folder, 'link'))
+    await mkdir(join(folder, 'folder'))
+    for (const [within, name] of [
+      [folder, 'link'],
+      [folder, 'folder'],
+      ['/dev', 'null'],
+    ] as const) {
+      await expect(allowDataFileWithin(within)(name)).rejects.toMatchObject({ code: 'IMAGE_UNSAFE_NAME' })
+    }
+  })
 })
 
 interface OpenedImage {

@@ -32,6 +32,18 @@ const creations: readonly (readonly [string, readonly string[]])[] = [
   ['all preallocated', ['preallocation=falloc']],
 ]
 
+/** Options beside the name of an external data file. */
+const dataFiles = [
+  'data_file_raw=off',
+  'data_file_raw=on',
+  'data_file_raw=off,cluster_size=512',
+  'data_file_raw=on,cluster_size=4k',
+  'data_file_raw=off,extended_l2=on',
+  'data_file_raw=on,extended_l2=on',
+  'data_file_raw=off,preallocation=metadata',
+  'data_file_raw=off,lazy_refcounts=on',
+]
+
 describe('checkImage on images of our own writer', () => {
   const options = ['512', '4096', '65536', '2097152'].flatMap((clusterSize) =>
     [undefined, 'zlib', 'zstd'].map((compression) => ({ clusterSize: Number(clusterSize), compression })),
@@ -99,24 +111,25 @@ describeWith(['qemu-img'], 'checkImage on images made by qemu-img', () => {
     expect(await judge(path, true)).toMatchObject({ accepted: true, problems: ['IMAGE_BACKING_FILE'] })
   })
 
-  it('refuses an encrypted image and one with a data file', async () => {
-    const folder = await temporaryFolder()
-    const encrypted = join(folder, 'encrypted.qcow2')
+  it('refuses an encrypted image', async () => {
+    const encrypted = join(await temporaryFolder(), 'encrypted.qcow2')
     const secret = ['--object', 'secret,id=key,data=secret']
     const luks = 'encrypt.format=luks,encrypt.key-secret=key,encrypt.iter-time=10'
     await qemuImg('create', ...secret, '-f', 'qcow2', '-o', luks, encrypted, '4M')
     expect(await judge(encrypted)).toMatchObject({ accepted: false, problems: ['IMAGE_ENCRYPTED'] })
-    const external = join(folder, 'external.qcow2')
-    await qemuImg(
-      'create',
-      '-f',
-      'qcow2',
-      '-o',
-      `data_file=${join(folder, 'data')},data_file_raw=on`,
-      external,
-      '4M',
-    )
-    expect(await judge(external)).toMatchObject({ accepted: false, problems: ['IMAGE_DATA_FILE'] })
+  })
+
+  it.for(dataFiles)('refuses a data file with %s, and warns where it is allowed', async (options) => {
+    const { folder, raw } = await rawDisk()
+    const path = join(folder, 'image.qcow2')
+    const dataFile = `data_file=${join(folder, 'data.raw')},${options}`
+    await qemuImg('convert', '-f', 'raw', '-O', 'qcow2', '-o', dataFile, raw, path)
+    await qemuIo(path, 'write -P 7 1M 64k', 'write -z 0 64k', 'write -z -u 2M 64k', 'write -P 8 2M 4k')
+    await qemuImg('bitmap', '--add', '-f', 'qcow2', path, 'changes')
+    await qemuImg('check', '-f', 'qcow2', path)
+    const problems = ['IMAGE_DATA_FILE', ...extendedL2Warning(options)]
+    expect(await judge(path)).toEqual({ accepted: false, size, problems })
+    expect(await judge(path, true)).toEqual({ accepted: true, size, problems })
   })
 
   it('refuses an image cut off anywhere', async () => {
@@ -189,13 +202,14 @@ function diskBytes(): Buffer {
   return disk
 }
 
-/** Writes into the disk by qemu-io, which comes with qemu-img. */
 async function writeInto(path: string, offset: number): Promise<void> {
-  const command = `write -P 7 ${offset} 64k`
-  await runProgram('qemu-io', ['-f', 'qcow2', '-c', command, path], {
-    timeout: 30_000,
-    package: 'qemu-utils',
-  })
+  await qemuIo(path, `write -P 7 ${offset} 64k`)
+}
+
+/** Runs commands on the disk by qemu-io, which comes with qemu-img. */
+async function qemuIo(path: string, ...commands: string[]): Promise<void> {
+  const options = ['-f', 'qcow2', ...commands.flatMap((command) => ['-c', command]), path]
+  await runProgram('qemu-io', options, { timeout: 30_000, package: 'qemu-utils' })
 }
 
 async function qemuImg(...options: string[]): Promise<void> {

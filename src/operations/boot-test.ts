@@ -2,48 +2,67 @@ import { once } from 'node:events'
 import { createConnection } from 'node:net'
 import type { Cloud, CloudInstance, InstanceAddress } from '../clouds/cloud.ts'
 import { type AbortOptions, poll } from '../core/abort.ts'
-import { CoreError } from '../core/errors.ts'
+import { ImagewrightError, isCancellation } from '../core/errors.ts'
 import type { JobContext } from '../jobs/job.ts'
 import { OperationError } from './errors.ts'
 
 /** Enough for a full system under software emulation. */
-const bootDeadline = 8 * 60_000
+const defaultDeadline = 8 * 60_000
 
 /**
  * Starts an instance of the image, waits until its console shows a login or its SSH server greets, and terminates it.
+ * @param options.deadline milliseconds
  * @throws OperationError `BOOT_TEST_FAILED` with the end of the console
  */
 export async function bootTest(
   context: JobContext,
   cloud: Cloud,
-  { imageId }: { imageId: string },
+  { imageId, deadline = defaultDeadline }: { imageId: string; deadline?: number },
 ): Promise<void> {
   const { signal } = context
   const key = `${context.jobId}-boot-test`
   await context.ledger.intend({ kind: 'instance', cloud: cloud.name, key, label: `boot test of ${imageId}` })
   const instance = await cloud.instances.launch({ name: `boot test ${imageId}`, imageId }, { key, signal })
   await context.ledger.created(key, instance.id)
-  await waitForLogin(cloud, instance.id, { signal })
+  await waitForLogin(cloud, instance.id, { deadline, signal })
   await cloud.instances.terminate(instance.id, { signal })
   await context.ledger.released(key)
 }
 
-async function waitForLogin(cloud: Cloud, id: string, options: AbortOptions): Promise<void> {
+async function waitForLogin(
+  cloud: Cloud,
+  id: string,
+  { deadline, ...options }: AbortOptions & { deadline: number },
+): Promise<void> {
   try {
     await poll({
       what: 'a login on the console or an SSH greeting',
-      deadline: bootDeadline,
+      deadline,
       interval: 1_000,
       signal: options.signal,
       attempt: async () =>
         (await hasBooted(cloud, await cloud.instances.get(id, options), options)) ? true : undefined,
     })
   } catch (error) {
-    if (error instanceof CoreError && error.code === 'CANCELLED') throw error
-    const console = await cloud.instances.console(id, { maximumBytes: 2_000, ...options })
-    throw new OperationError('BOOT_TEST_FAILED', `The image did not boot: ${console.slice(-500).trim()}`, {
+    if (isCancellation(error)) throw error
+    const console = await lastWords(cloud, id, options)
+    const reason = error instanceof ImagewrightError ? error.message : String(error)
+    throw new OperationError('BOOT_TEST_FAILED', `The image did not boot. ${reason}${console}`, {
       cause: error,
     })
+  }
+}
+
+/** The end of the console, as far as there is one: it must not hide why the wait ended. */
+async function lastWords(cloud: Cloud, id: string, options: AbortOptions): Promise<string> {
+  try {
+    const console = (await cloud.instances.console(id, { maximumBytes: 2_000, ...options }))
+      .slice(-500)
+      .trim()
+    return console === '' ? ' Its console is empty.' : `\nThe end of its console:\n${console}`
+  } catch (error) {
+    if (isCancellation(error)) throw error
+    return ' Its console cannot be read.'
   }
 }
 

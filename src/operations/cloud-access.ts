@@ -27,6 +27,8 @@ export function openCloudAccess(config: Config): CloudAccess {
       }
       const cloud = openCloud(name, settings)
       opened.set(name, cloud)
+      // One that could not be opened is tried again the next time.
+      cloud.catch(() => opened.delete(name))
       return cloud
     },
     async close() {

@@ -285,8 +285,11 @@ export class Imagewright {
 
   /** Interrupts what still runs in this process and lets go of everything. */
   async close(): Promise<void> {
-    await this.#runner.close()
-    await this.#clouds.close()
+    try {
+      await this.#runner.close()
+    } finally {
+      await this.#clouds.close()
+    }
   }
 }
 

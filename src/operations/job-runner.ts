@@ -20,7 +20,13 @@ export class JobRunner {
   }
 
   jobs(): Promise<Jobs> {
-    this.#jobs ??= this.#open()
+    if (!this.#jobs) {
+      this.#jobs = this.#open()
+      // What could not be opened is tried again the next time.
+      this.#jobs.catch(() => {
+        this.#jobs = null
+      })
+    }
     return this.#jobs
   }
 
@@ -34,8 +40,11 @@ export class JobRunner {
     return this.#handle<Json>((jobs, options) => jobs.resume(id, options), true)
   }
 
+  /** May be called twice. */
   async close(): Promise<void> {
-    if (this.#jobs) await (await this.#jobs).close()
+    const jobs = this.#jobs
+    this.#jobs = null
+    if (jobs) await (await jobs).close()
   }
 
   async #open(): Promise<Jobs> {

@@ -17,6 +17,8 @@ const cloudReference = /^([A-Za-z0-9][A-Za-z0-9_.-]*):(.+)$/s
 export function parseReference(text: string): Reference {
   if (text === '') throw invalid('An empty name refers to nothing.')
   if (text.startsWith('file:')) {
+    // "file:disk.raw" would mean /disk.raw to the standard, and ./disk.raw to whoever writes it.
+    if (!text.startsWith('file:/')) throw invalid(`"${text}" is not the URL of an absolute path.`)
     try {
       return { kind: 'file', path: fileURLToPath(text) }
     } catch (error) {

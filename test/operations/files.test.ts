@@ -239,7 +239,11 @@ describeWith(['mke2fs', 'e2fsck', 'debugfs'], 'disk-image files and stored image
   })
 
   it('that are hostile are described and never opened', async () => {
-    const corpus = hostileImages.filter(({ expected, declared }) => !expected.accepted && !declared)
+    // Those that need a permission to come near anybody have tests of their own.
+    const plain = ['name', 'expected', 'build', 'qemuImgCheck']
+    const corpus = hostileImages.filter(
+      (image) => !image.expected.accepted && Object.keys(image).every((key) => plain.includes(key)),
+    )
     for (const image of corpus.filter((_, index) => index % 10 === 0)) {
       const disk = path(`hostile-${corpus.indexOf(image)}`)
       await image.build(disk)

@@ -1,4 +1,4 @@
-import { isCancellation } from '../core/errors.ts'
+import { ImagewrightError, isCancellation } from '../core/errors.ts'
 import type { Json } from '../core/json.ts'
 import type { JobHandle, Jobs, RunOptions } from '../jobs/open-jobs.ts'
 import type { Environment } from './environment.ts'
@@ -65,8 +65,9 @@ export class JobRunner {
     keepFailed: boolean,
   ): OperationHandle<Result> {
     const queue = new EventQueue()
-    const running = this.jobs().then((jobs) => begin(jobs, { onEvent: (event) => queue.push(event) }))
-    const result = running.then((job) => this.#finish<Result>(job, keepFailed))
+    const jobs = this.jobs()
+    const running = jobs.then((opened) => begin(opened, { onEvent: (event) => queue.push(event) }))
+    const result = running.then(async (job) => finish<Result>(await jobs, { job, keepFailed }))
     // Whoever iterates the events learns the outcome when awaiting the handle.
     result.then(
       () => queue.close(),
@@ -84,16 +85,35 @@ export class JobRunner {
       interrupt: async () => (await running).interrupt(),
     }
   }
+}
 
-  async #finish<Result>(job: JobHandle, keepFailed: boolean): Promise<Result> {
-    try {
-      // The journal gives back JSON; the operation's definition says of what shape.
-      return (await job.result) as Result
-    } catch (error) {
-      if (!keepFailed && !isCancellation(error) && !isInterruption(error))
-        await (await this.jobs()).undo(job.id)
-      throw error
-    }
+async function finish<Result>(
+  jobs: Jobs,
+  { job, keepFailed }: { job: JobHandle; keepFailed: boolean },
+): Promise<Result> {
+  try {
+    // The journal gives back JSON; the operation's definition says of what shape.
+    return (await job.result) as Result
+  } catch (error) {
+    if (keepFailed || isCancellation(error) || isInterruption(error)) throw error
+    throw await undo(jobs, { id: job.id, error })
+  }
+}
+
+/** Releases what a failed job made. Gives the error to end with: why it failed, and if need be that something is left. */
+async function undo(jobs: Jobs, { id, error }: { id: string; error: unknown }): Promise<unknown> {
+  try {
+    await jobs.undo(id)
+    return error
+  } catch (incomplete) {
+    if (!(error instanceof ImagewrightError) || !(incomplete instanceof ImagewrightError)) return incomplete
+    const { code, message, hint, details } = error
+    const left = `${incomplete.message} ${incomplete.hint ?? ''}`.trim()
+    return new ImagewrightError(code, message, {
+      hint: hint ? `${hint}\n  ${left}` : left,
+      details,
+      cause: error,
+    })
   }
 }
 

@@ -4,6 +4,9 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import type { Cloud, CloudImage, ImageChanges, ImageService } from '../../src/clouds/cloud.ts'
 import { CloudError } from '../../src/clouds/errors.ts'
+import { openCloud } from '../../src/clouds/open-cloud.ts'
+import { loadConfig } from '../../src/config/load-config.ts'
+import { JobRunner } from '../../src/operations/job-runner.ts'
 import { isRandomAccess, type RandomAccessSource } from '../../src/transfer/byte-source.ts'
 import { describeFound, findMarkersInRaw } from '../../testbed/find-markers.ts'
 import { secretEntries } from '../../testbed/plant-secrets.ts'
@@ -260,6 +263,30 @@ describeWith(['mke2fs', 'e2fsck', 'debugfs'], 'creating an image in a cloud that
     await expect(jobs.undo(job.id)).rejects.toMatchObject({ code: 'JOB_UNDO_INCOMPLETE' })
     expect((await jobs.get(job.id)).status).toBe('failed')
     await jobs.close()
+  })
+
+  it('tells a caller why it failed, and also what could not be removed', async () => {
+    const fault = { active: true }
+    const config = await loadConfig({ environment: { IMAGEWRIGHT_HOME: site.home } })
+    const real = await openCloud('local', config.clouds.local!)
+    const cloud = spoilt(real, fault, (images) => ({
+      upload: () => Promise.reject(refusal()),
+      delete: (id, options) =>
+        fault.active ? Promise.reject(new Error('unplugged')) : images.delete(id, options),
+    }))
+    const clouds = { names: ['local'], get: async () => cloud, close: async () => undefined }
+    const runner = new JobRunner({ config, clouds }, { keepFailed: false })
+    const handle = runner.start('create', input)
+    const id = await handle.jobId
+    await expect(handle).rejects.toMatchObject({
+      code: 'LOCAL_BUSY',
+      message: refusal().message,
+      hint: expect.stringMatching(new RegExp(`unplugged[\\s\\S]*jobs undo ${id}`)),
+    })
+    fault.active = false
+    expect((await (await runner.jobs()).undo(id)).status).toBe('undone')
+    expect(await site.imageNames()).toEqual(['base'])
+    await runner.close()
   })
 
   it('cancelled in the middle of the upload, leaves nothing', async () => {

@@ -19,7 +19,7 @@ export type UploadImageInput = z.infer<typeof uploadImageInput>
 
 /**
  * A disk-image file as an image of a cloud. The file's bytes are stored as they are, unless cleaning, another format,
- * compression or a backing file asks for a new container.
+ * compression or following its other files asks for a new container.
  */
 export function uploadImageOperation(
   environment: Environment,

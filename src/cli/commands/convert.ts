@@ -22,7 +22,7 @@ export function addConvertCommand(program: Command): void {
     .addOption(
       new Option('--input-format <format>', 'what the input is declared to be').choices(['raw', 'qcow2']),
     )
-    .option('--allow-backing', 'follow a backing file, in the same folder as the input')
+    .option('--allow-backing', 'follow a backing or data file, in the same folder as the input')
     .option('--verify', 'read the output back and compare before it appears')
   addFileOptions(command)
   asJob(command)

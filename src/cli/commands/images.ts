@@ -105,7 +105,7 @@ function addUploadCommand(images: Command): void {
     .addOption(
       new Option('--input-format <format>', 'what the file is declared to be').choices(['raw', 'qcow2']),
     )
-    .option('--allow-backing', 'follow a backing file, in the same folder as the file')
+    .option('--allow-backing', 'follow a backing or data file, in the same folder as the file')
     .option('--clean', 'clean it on the way')
   addStorageOptions(command)
   addCleaningOptions(command)

@@ -253,7 +253,7 @@ function sampleDisk(): Buffer {
 async function largeFile(path: string): Promise<void> {
   const file = await open(path, 'wx')
   const block = randomBytes(16 * mebibyte)
-  for (let i = 0; i < 32; i += 1) await file.write(block)
+  for (let i = 0; i < 16; i += 1) await file.write(block)
   await file.close()
 }
 

@@ -259,7 +259,7 @@ describe('for any content and any way of reading', () => {
         }
         expect(await digested.digest()).toBe(expected)
       }),
-      { numRuns: 12 },
+      { numRuns: 8 },
     )
   })
 })

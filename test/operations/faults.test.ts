@@ -196,7 +196,9 @@ describeWith(['mke2fs', 'e2fsck', 'debugfs'], 'creating an image in a cloud that
     await jobs.close()
   })
 
-  it.each(Object.entries(failing))('goes on at the step that failed: %s', async (_name, fault) => {
+  const oneOfEach = Object.entries(failing).filter(([name]) => !name.includes('last byte'))
+
+  it.each(oneOfEach)('goes on at the step that failed: %s', async (_name, fault) => {
     const state = { active: true }
     const { jobs, cloud } = await openSpoiltJobs(site.home, (real) => spoilt(real, state, fault.spoil))
     const failed = await jobs.start('create', input)

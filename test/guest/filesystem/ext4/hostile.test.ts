@@ -122,7 +122,7 @@ describe('structures that lead astray', () => {
       bytes.writeUInt32LE(node, inode + 0x28 + 16)
       bytes.writeUInt16LE(0, inode + 0x28 + 20)
       const header = [0xf30a, 1, 84, 1, 0, 0, 0, 0, node, 0, 0, 0]
-      header.forEach((value, index) => bytes.writeUInt16LE(value, node * 1024 + index * 2))
+      for (const [index, value] of header.entries()) bytes.writeUInt16LE(value, node * 1024 + index * 2)
     })
     await expect(useAll(image)).rejects.toMatchObject({ code: 'FILESYSTEM_DAMAGED' })
   })

@@ -46,7 +46,7 @@ export function cleanFileOperation(
         return detectFormat(path, { signal: context.signal })
       })
       return storeFile(environment, context, {
-        file: output ?? { path, format, overwrite: true },
+        file: output ?? fileInput.parse({ path, format, overwrite: true }),
         openSource: (options) => openDiskFile({ path, format, allowBacking: false }, options),
         clean,
         verify: true,

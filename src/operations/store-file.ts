@@ -26,6 +26,8 @@ export const fileInput = z.strictObject({
   /** Digest of the file's bytes to give in the result, computed while they are written. */
   checksum: z.enum(['md5', 'sha1', 'sha256', 'sha512']).optional(),
   overwrite: z.boolean().default(false),
+  /** Wait until the file is on stable storage. */
+  durable: z.boolean().default(true),
 })
 
 export type FileInput = z.infer<typeof fileInput>
@@ -78,7 +80,7 @@ async function writeFile(
     label: `temporary file of ${file.path}`,
   })
   if (earlier.id) await rm(earlier.id, { force: true })
-  const sink = await createFileSink(file.path, { overwrite: file.overwrite })
+  const sink = await createFileSink(file.path, { overwrite: file.overwrite, durable: file.durable })
   await context.ledger.created(key, sink.temporaryPath)
   const hashing = file.checksum ? hashingSink(sink, [file.checksum]) : null
   try {

@@ -19,11 +19,16 @@ export interface FileSinkOptions extends AbortOptions {
   overwrite?: boolean
   /** Permissions of the new file, less the process's umask. Default 0666. */
   mode?: number
+  /**
+   * Whether `finish` waits until everything is on stable storage. Without it a power cut soon after may leave a file
+   * that is not complete. Default true.
+   */
+  durable?: boolean
 }
 
 /**
  * Creates a file to be written. Until `finish` it is a hidden file of a random name in the same folder; then it is
- * flushed and gets its name in one step. Of several sinks for one name without `overwrite`, one wins and the others
+ * flushed, unless told otherwise, and gets its name in one step. Of several sinks for one name without `overwrite`, one wins and the others
  * fail with `OUTPUT_EXISTS`, at the start if the name is taken already. What is never written is a hole.
  *
  * A symbolic link is followed when it is overwritten: the file it leads to is replaced.
@@ -32,28 +37,30 @@ export interface FileSinkOptions extends AbortOptions {
  *   writing and finishing throw `OUTPUT_NO_SPACE` and the like
  */
 export async function createFileSink(path: string, options: FileSinkOptions = {}): Promise<FileSink> {
-  const { overwrite = false, mode = 0o666, signal } = options
+  const { overwrite = false, mode = 0o666, durable = true, signal } = options
   throwIfCancelled(signal)
   const target = await resolveTarget(path, overwrite)
   const temporaryPath = temporaryName(target)
   const file = await open(temporaryPath, 'wx+', mode).catch((error: unknown) => {
     throw outputError(error, path)
   })
-  return fileSink(path, file, { target, temporaryPath, overwrite })
+  return fileSink(path, file, { target, temporaryPath, overwrite, durable })
 }
 
 interface FilePlace {
   target: string
   temporaryPath: string
   overwrite: boolean
+  durable: boolean
 }
 
-function fileSink(name: string, file: FileHandle, { target, temporaryPath, overwrite }: FilePlace): FileSink {
+function fileSink(name: string, file: FileHandle, place: FilePlace): FileSink {
+  const { target, temporaryPath, overwrite, durable } = place
   let position = 0
   let fileLength = 0
   let state: 'open' | 'finishing' | 'finished' | 'aborted' = 'open'
   let finishing: Promise<void> | undefined
-  const flush = earlyFlush(file)
+  const flush = durable ? earlyFlush(file) : null
 
   function assertOpen(signal?: AbortSignal): void {
     throwIfCancelled(signal)
@@ -71,7 +78,7 @@ function fileSink(name: string, file: FileHandle, { target, temporaryPath, overw
       done += bytesWritten
     }
     fileLength = Math.max(fileLength, at + chunk.length)
-    flush.wrote(chunk.length)
+    flush?.wrote(chunk.length)
   }
 
   async function write(chunk: Uint8Array, writeOptions?: AbortOptions): Promise<void> {
@@ -105,13 +112,13 @@ function fileSink(name: string, file: FileHandle, { target, temporaryPath, overw
   async function publish(signal: AbortSignal | undefined): Promise<void> {
     try {
       throwIfCancelled(signal)
-      await flush.settled()
-      await file.sync()
+      await flush?.settled()
+      if (durable) await file.sync()
       await file.close()
       throwIfCancelled(signal)
       await publishFile(temporaryPath, target, { overwrite })
       state = 'finished'
-      await syncFolder(dirname(target))
+      if (durable) await syncFolder(dirname(target))
     } catch (error) {
       if (state !== 'finished') await discard()
       throw outputError(error, name)

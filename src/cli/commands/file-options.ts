@@ -9,6 +9,7 @@ export interface FileOptions {
   clusterSize?: number
   checksum?: 'md5' | 'sha1' | 'sha256' | 'sha512'
   force?: boolean
+  sync: boolean
 }
 
 /** Adds the options that say how a disk-image file is written. */
@@ -32,6 +33,7 @@ export function addFileOptions(command: Command): Command {
       ]),
     )
     .option('-f, --force', 'replace an existing file')
+    .option('--no-sync', 'do not wait until the output is on stable storage')
 }
 
 export function readFileOptions(options: FileOptions): FileRequest {
@@ -42,6 +44,7 @@ export function readFileOptions(options: FileOptions): FileRequest {
     ...(options.clusterSize === undefined ? {} : { clusterSize: options.clusterSize }),
     ...(options.checksum ? { checksum: options.checksum } : {}),
     overwrite: options.force ?? false,
+    durable: options.sync,
   }
 }
 

@@ -2,7 +2,13 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { Imagewright, ImagewrightError, type JobEvent, type OperationHandle } from '../src/index.ts'
+import {
+  type CreateImageRequest,
+  Imagewright,
+  ImagewrightError,
+  type JobEvent,
+  type OperationHandle,
+} from '../src/index.ts'
 import { makeExt4 } from '../testbed/ext4-filesystem.ts'
 import { type LibrarySite, makeLibrarySite } from './support/library-site.ts'
 import { describeWith } from './support/requirements.ts'
@@ -152,6 +158,10 @@ describeWith(['mke2fs'], 'the library', () => {
       const unhandled: unknown[] = []
       const listen = (reason: unknown) => unhandled.push(reason)
       process.on('unhandledRejection', listen)
+      const wrong = { storage: { visibility: 'everybody' } } as unknown as CreateImageRequest
+      expect(() => site.imagewright.createImage('local:web', 'x', wrong)).toThrow(
+        expect.objectContaining({ code: 'INPUT_INVALID', message: expect.stringContaining('visibility') }),
+      )
       const handle = site.imagewright.createImage('local:web', '')
       expect(await Array.fromAsync(handle.events())).toEqual([])
       await expect(handle).rejects.toMatchObject({ code: 'JOB_INPUT_INVALID' })

@@ -34,7 +34,8 @@ export async function runCommandLine(programArguments: readonly string[]): Promi
       return exitCodes.done
     }
     await program.parseAsync(programArguments, { from: 'user' })
-    return exitCodes.done
+    // A command whose result is bad news has said so here after printing it.
+    return typeof process.exitCode === 'number' ? process.exitCode : exitCodes.done
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.done
     const json = programArguments.includes('--json')

@@ -1,17 +1,15 @@
-import { existsSync } from 'node:fs'
 import { z } from 'zod'
 import type { AbortOptions } from '../core/abort.ts'
 import type { CheckedDisk } from '../disk/open-disk.ts'
 import type { JobContext } from '../jobs/job.ts'
 import type { OperationDefinition } from '../jobs/operation-definition.ts'
-import { outputExists } from '../transfer/errors.ts'
 import { checkCleaning } from './check-request.ts'
 import { cleaningInput } from './cleaning-input.ts'
 import { diskFileInput, openDiskFile } from './convert-image.ts'
 import type { Environment } from './environment.ts'
 import { findImage, findInstance } from './find.ts'
 import { openImageDisk } from './open-image-disk.ts'
-import { type FileInput, fileInput, type StoredFile, storeFile } from './store-file.ts'
+import { fileInput, refuseTakenFile, type StoredFile, storeFile } from './store-file.ts'
 import { requireSnapshotState, snapshotKey, takeSnapshot } from './take-snapshot.ts'
 
 const exportImageInput = z.strictObject({
@@ -52,7 +50,7 @@ async function exportImage(
   }
   const cloud = await environment.clouds.get(source.cloud)
   const found = await context.step('resolve', 'Looking up the source', async () => {
-    await refuseTakenFile(file)
+    refuseTakenFile(file)
     return findSource(environment, source, { signal })
   })
   const imageId =
@@ -77,11 +75,6 @@ async function exportImage(
     })
   }
   return stored
-}
-
-/** Looked at again when the file gets its name; here so that a snapshot is not taken for nothing. */
-async function refuseTakenFile({ path, overwrite }: FileInput): Promise<void> {
-  if (!overwrite && existsSync(path)) throw outputExists(path)
 }
 
 async function findSource(

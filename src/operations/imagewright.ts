@@ -17,11 +17,12 @@ import type { CreateImageInput, CreateImageResult } from './create-image.ts'
 import type { CreatePlan } from './create-plan.ts'
 import type { DownloadResult } from './download-image.ts'
 import { type Images, openImages } from './images.ts'
-import type { Inspection } from './inspect-thing.ts'
+import type { Inspection, InspectOptions } from './inspect-thing.ts'
 import { type Instances, openInstances } from './instances.ts'
 import { JobRunner } from './job-runner.ts'
 import type { OperationHandle } from './operation-handle.ts'
 import { outputFormatOf } from './output-format.ts'
+import { parseRequest } from './parse-request.ts'
 import { parseCloudReference, parseReference } from './reference.ts'
 import type {
   CleanFileRequest,
@@ -122,7 +123,7 @@ export class Imagewright {
           ? { kind: 'file', file: { path: reference.path } }
           : { kind: 'cloud', cloud: reference.cloud, thing: reference.thing },
       file: outputFile(path, file),
-      clean: clean ? cleaningInput.parse(clean) : null,
+      clean: clean ? parseRequest(cleaningInput, clean) : null,
     })
   }
 
@@ -150,11 +151,11 @@ export class Imagewright {
   }
 
   /** Cleans a disk-image file in place, or into another file. */
-  cleanFile(path: string, request: CleanFileRequest = {}): OperationHandle<StoredFile> {
+  cleanFile(path: string, { clean, output, ...file }: CleanFileRequest = {}): OperationHandle<StoredFile> {
     return this.#runner.start<StoredFile>('clean-file', {
       path: resolve(path),
-      clean: cleaningInput.parse(request.clean ?? {}),
-      ...(request.output ? { output: outputFile(request.output, {}) } : {}),
+      clean: parseRequest(cleaningInput, clean ?? {}),
+      ...(output ? { output: outputFile(output, file) } : {}),
     })
   }
 
@@ -165,7 +166,7 @@ export class Imagewright {
       cloud,
       image: thing,
       ...(request.name ? { name: request.name } : {}),
-      clean: cleaningInput.parse(request.clean ?? {}),
+      clean: parseRequest(cleaningInput, request.clean ?? {}),
       storage: request.storage ?? {},
     })
   }
@@ -179,12 +180,12 @@ export class Imagewright {
     const { planCleaningOf } = await import('./inspect-thing.ts')
     return planCleaningOf(this.#clouds, parseReference(thing), {
       ...options,
-      clean: cleaningInput.parse(clean),
+      clean: parseRequest(cleaningInput, clean),
     })
   }
 
   /** What is in an image, and whether it is safe. */
-  async inspect(thing: string, options: AbortOptions & { format?: string } = {}): Promise<Inspection> {
+  async inspect(thing: string, options: InspectOptions = {}): Promise<Inspection> {
     const { inspectThing } = await import('./inspect-thing.ts')
     return inspectThing(this.#clouds, parseReference(thing), options)
   }
@@ -200,7 +201,7 @@ export class Imagewright {
       file: { path: resolve(path), ...(inputFormat ? { format: inputFormat } : {}), allowBacking },
       cloud,
       name: thing,
-      clean: clean ? cleaningInput.parse(clean) : null,
+      clean: clean ? parseRequest(cleaningInput, clean) : null,
       storage: storage ?? {},
     })
   }
@@ -304,15 +305,19 @@ function createImageInput(
     instance: reference.thing,
     name,
     ...(to ? { target: to } : {}),
-    clean: clean === null ? null : cleaningInput.parse(clean ?? {}),
-    storage: storageInput.parse(storage ?? {}),
+    clean: clean === null ? null : parseRequest(cleaningInput, clean ?? {}),
+    storage: parseRequest(storageInput, storage ?? {}),
     keepSnapshot: keepSnapshot ?? false,
     ...(reuseSnapshot ? { reuseSnapshot } : {}),
   }
 }
 
 function outputFile(path: string, { format, ...rest }: FileRequest): FileInput {
-  const file = fileInput.parse({ ...rest, path: resolve(path), format: format ?? outputFormatOf(path) })
+  const file = parseRequest(fileInput, {
+    ...rest,
+    path: resolve(path),
+    format: format ?? outputFormatOf(path),
+  })
   checkCompression(file)
   return file
 }

@@ -1,11 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { AbortOptions } from '../core/abort.ts'
 import { ImagewrightError } from '../core/errors.ts'
 import type { Disk } from '../disk/disk.ts'
 import { type CheckedDisk, openCheckedDisk } from '../disk/open-disk.ts'
-import { checkImage, type SafetyVerdict } from '../disk/safety/check-image.ts'
+import { type CheckImageOptions, checkImage, type SafetyVerdict } from '../disk/safety/check-image.ts'
 import type { CleaningPlan } from '../guest/cleaning/plan.ts'
 import { planCleaning } from '../guest/cleaning/plan-cleaning.ts'
 import { type GuestInspection, inspectGuest } from '../guest/inspect/inspect-guest.ts'
@@ -17,6 +17,13 @@ import { OperationError } from './errors.ts'
 import { findImage } from './find.ts'
 import { formatReference, type Reference } from './reference.ts'
 import { withGuest } from './with-guest.ts'
+
+export interface InspectOptions extends AbortOptions {
+  /** What it is declared to be; told by its content otherwise. */
+  format?: string
+  /** Follow a backing file and an external data file in the same folder; for files only. */
+  allowBacking?: boolean
+}
 
 export interface Inspection {
   /** As it was named. */
@@ -42,11 +49,12 @@ export interface Inspection {
 export async function inspectThing(
   clouds: CloudAccess,
   reference: Reference,
-  options: AbortOptions & { format?: string } = {},
+  options: InspectOptions = {},
 ): Promise<Inspection> {
   const { signal } = options
+  const allowOtherFiles = options.allowBacking === true && reference.kind === 'file'
   const { source, format } = await openSource(clouds, reference, options)
-  const safety = await checkAndKeepOpen(source, { format, signal })
+  const safety = await checkAndKeepOpen(source, { ...(format ? { format } : {}), allowOtherFiles, signal })
   const described = {
     reference: formatReference(reference),
     format: safety.format,
@@ -57,7 +65,11 @@ export async function inspectThing(
     await source.close()
     return { ...described, virtualSize: null, dataSize: null, guest: null, guestProblem: null }
   }
-  await using checked = await openCheckedDisk(source, { format: safety.format, signal })
+  await using checked = await openCheckedDisk(source, {
+    format: safety.format,
+    ...(allowOtherFiles ? { allowOtherFilesWithin: dirname(reference.path) } : {}),
+    signal,
+  })
   const { disk } = checked
   const { guest, guestProblem } = await lookInside(disk, { signal })
   return {
@@ -111,10 +123,10 @@ async function openSource(
 
 async function checkAndKeepOpen(
   source: RandomAccessSource,
-  { format, signal }: AbortOptions & { format: string | undefined },
+  options: CheckImageOptions,
 ): Promise<SafetyVerdict> {
   try {
-    return await checkImage(source, { ...(format ? { format } : {}), signal })
+    return await checkImage(source, options)
   } catch (error) {
     await source.close()
     throw error

@@ -30,9 +30,9 @@ export interface ConvertRequest extends FileRequest {
   verify?: boolean
 }
 
-export interface CleanFileRequest {
+export interface CleanFileRequest extends FileRequest {
   clean?: Partial<CleaningInput>
-  /** Another file instead of replacing the one that is cleaned. */
+  /** Another file instead of replacing the one that is cleaned; the rest says how it is written. */
   output?: string
 }
 

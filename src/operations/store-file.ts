@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { z } from 'zod'
 import type { AbortOptions } from '../core/abort.ts'
@@ -7,6 +8,7 @@ import { type CheckedDisk, openCheckedDisk } from '../disk/open-disk.ts'
 import { type OutputFormat, outputFormats, writeDisk } from '../disk/write-disk.ts'
 import type { CleaningReport } from '../guest/cleaning/report.ts'
 import type { JobContext } from '../jobs/job.ts'
+import { outputExists } from '../transfer/errors.ts'
 import { createFileSink } from '../transfer/file-sink.ts'
 import { openFileSource } from '../transfer/file-source.ts'
 import { hashingSink } from '../transfer/hashing-sink.ts'
@@ -64,12 +66,18 @@ export function storeFile(
   return context.step('write', title, () => writeFile(environment, context, options))
 }
 
+/** Looked at again when the file gets its name; here so that nothing is done for nothing. */
+export function refuseTakenFile({ path, overwrite }: FileInput): void {
+  if (!overwrite && existsSync(path)) throw outputExists(path)
+}
+
 async function writeFile(
   environment: Environment,
   context: JobContext,
   { file, openSource, clean, verify }: StoreFileOptions,
 ): Promise<StoredFile> {
   const { signal } = context
+  refuseTakenFile(file)
   await using source = await openSource({ signal })
   await using cleaned = await cleanOnTheWay(environment, context, { disk: source.disk, clean })
   const key = `${context.jobId}-file`

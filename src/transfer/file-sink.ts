@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import type { Stats } from 'node:fs'
 import { type FileHandle, open, realpath, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { type AbortOptions, throwIfCancelled } from '../core/abort.ts'
@@ -17,7 +18,10 @@ export interface FileSink extends SeekableSink {
 export interface FileSinkOptions extends AbortOptions {
   /** Whether a file of this name may be replaced, at the moment of `finish`. Default false. */
   overwrite?: boolean
-  /** Permissions of the new file, less the process's umask. Default 0666. */
+  /**
+   * Permissions of the new file, less the process's umask. Default 0666. A file that is replaced hands on its own, and
+   * its owner as far as this process may give a file away.
+   */
   mode?: number
   /**
    * Whether `finish` waits until everything is on stable storage. Without it a power cut soon after may leave a file
@@ -28,8 +32,9 @@ export interface FileSinkOptions extends AbortOptions {
 
 /**
  * Creates a file to be written. Until `finish` it is a hidden file of a random name in the same folder; then it is
- * flushed, unless told otherwise, and gets its name in one step. Of several sinks for one name without `overwrite`, one wins and the others
- * fail with `OUTPUT_EXISTS`, at the start if the name is taken already. What is never written is a hole.
+ * flushed, unless told otherwise, and gets its name in one step. Of several sinks for one name without `overwrite`, one
+ * wins and the others fail with `OUTPUT_EXISTS`, at the start if the name is taken already. What is never written is a
+ * hole.
  *
  * A symbolic link is followed when it is overwritten: the file it leads to is replaced.
  *
@@ -39,11 +44,15 @@ export interface FileSinkOptions extends AbortOptions {
 export async function createFileSink(path: string, options: FileSinkOptions = {}): Promise<FileSink> {
   const { overwrite = false, mode = 0o666, durable = true, signal } = options
   throwIfCancelled(signal)
-  const target = await resolveTarget(path, overwrite)
+  const { target, replaced } = await resolveTarget(path, overwrite)
   const temporaryPath = temporaryName(target)
-  const file = await open(temporaryPath, 'wx+', mode).catch((error: unknown) => {
-    throw outputError(error, path)
-  })
+  // Never open to more people than the file it replaces, not even for the moment before the permissions are set.
+  const file = await open(temporaryPath, 'wx+', replaced ? replaced.mode & 0o600 : mode).catch(
+    (error: unknown) => {
+      throw outputError(error, path)
+    },
+  )
+  if (replaced) await inherit(file, replaced)
   return fileSink(path, file, { target, temporaryPath, overwrite, durable })
 }
 
@@ -144,7 +153,10 @@ function fileSink(name: string, file: FileHandle, place: FilePlace): FileSink {
 }
 
 /** The path to give the file at the end, after what can be refused at once has been. */
-async function resolveTarget(path: string, overwrite: boolean): Promise<string> {
+async function resolveTarget(
+  path: string,
+  overwrite: boolean,
+): Promise<{ target: string; replaced: Stats | null }> {
   try {
     const existing = await stat(path)
     if (!overwrite) throw outputExists(path)
@@ -153,11 +165,21 @@ async function resolveTarget(path: string, overwrite: boolean): Promise<string> 
         hint: 'Give the name of a file.',
       })
     }
-    return await realpath(path)
+    return { target: await realpath(path), replaced: existing }
   } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return resolve(path)
+    if (systemErrorCode(error) === 'ENOENT') return { target: resolve(path), replaced: null }
     throw outputError(error, path)
   }
+}
+
+/** The owner first: giving a file away takes its set-user-id bits. */
+async function inherit(file: FileHandle, { uid, gid, mode }: Stats): Promise<void> {
+  try {
+    await file.chown(uid, gid)
+  } catch (error) {
+    if (systemErrorCode(error) !== 'EPERM') throw error
+  }
+  await file.chmod(mode & 0o7777)
 }
 
 /** Names have at most 255 bytes on every common file system, so only the beginning of the target's is kept. */

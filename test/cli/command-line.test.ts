@@ -57,6 +57,7 @@ describe('the command line', () => {
     [['export', 'local:base', 'x.raw', '--exclude', '/home'], 2, 'INPUT_INVALID'],
     [['create', 'local:web', 'x', '--no-clean', '--report', 'r.json'], 2, 'INPUT_INVALID'],
     [['clean', 'disk.raw', '--name', 'x'], 2, 'INPUT_INVALID'],
+    [['clean', 'disk.raw', '--compress', 'zstd'], 2, 'INPUT_INVALID'],
     [['clean', 'disk.raw', '--profile', 'nope', '--dry-run'], 2, 'CLEANING_PROFILE_UNKNOWN'],
     [['create', 'disk.raw', 'x'], 2, 'REFERENCE_INVALID'],
     [['create', 'local:web', ''], 2, 'JOB_INPUT_INVALID'],
@@ -69,6 +70,11 @@ describe('the command line', () => {
   ] as const)('%j --json ends with %i and %s as data', async (command, exitCode, code) => {
     const failure = await site.failure(command)
     expect(failure).toMatchObject({ exitCode, code, message: expect.stringMatching(/\S/) })
+  })
+
+  it('describes a refused image, and ends with 1', async () => {
+    const { exitCode, stdout } = await site.run(['inspect', 'disk.raw', '--format', 'qcow2'])
+    expect({ exitCode, refused: stdout.includes('REFUSED') }).toEqual({ exitCode: 1, refused: true })
   })
 
   it('tells a person what went wrong on stderr, without a stack', async () => {

@@ -196,8 +196,8 @@ describe('columns', () => {
     expect(text).toBe('A         B\n\\x1b      x\nlong one  y')
   })
 
-  it('are nothing without rows, and leave out what is not known', () => {
-    expect(table(['A'], [])).toBe('')
+  it('are a heading alone without rows, and leave out what is not known', () => {
+    expect(table(['A', 'B'], [])).toBe('A  B')
     expect(
       properties([
         ['name', 'a'],

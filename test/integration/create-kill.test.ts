@@ -100,7 +100,7 @@ async function killedCreate(site: Site, when: RegExp, after: number) {
   return { before, job }
 }
 
-/** Lets a minute pass: what a dead process left in the scratch folder goes with the next command after that. */
+/** Lets a second pass: what a dead process left in the scratch folder goes with the next command after that. */
 async function sweep(site: Site): Promise<void> {
   const scratch = join(site.home, 'local', 'scratch')
   const past = new Date(Date.now() - 120_000)

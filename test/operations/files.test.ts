@@ -1,10 +1,11 @@
-import { mkdtemp, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { writeQcow2Overlay } from '../../src/disk/qcow2/qcow2-overlay.ts'
+import type { CleanFileRequest } from '../../src/operations/requests.ts'
 import { createFileSink } from '../../src/transfer/file-sink.ts'
 import { makeExt4 } from '../../testbed/ext4-filesystem.ts'
 import { describeFound, findMarkersInRaw } from '../../testbed/find-markers.ts'
@@ -105,6 +106,9 @@ describeWith(['mke2fs', 'e2fsck', 'debugfs'], 'disk-image files and stored image
     await expect(refused).rejects.toMatchObject({ code: 'IMAGE_BACKING_FILE' })
     await site.imagewright.convertImage(path('overlay.qcow2'), path('out.raw'), { allowBacking: true })
     expect(await sha256Of(path('out.raw'))).toBe(await sha256Of(guest))
+    expect((await site.imagewright.inspect(path('overlay.qcow2'))).safety.accepted).toBe(false)
+    const inspection = await site.imagewright.inspect(path('overlay.qcow2'), { allowBacking: true })
+    expect(inspection).toMatchObject({ safety: { accepted: true }, guest: { system: { hostname: 'tiny' } } })
   })
 
   it('go to a stream', async () => {
@@ -150,6 +154,7 @@ describeWith(['mke2fs', 'e2fsck', 'debugfs'], 'disk-image files and stored image
   it('are cleaned in place, in one step, and the second time there is nothing to do', async () => {
     const disk = await site.copy(guest, `${tests}-disk.raw`)
     const planned = await site.imagewright.planCleaning(disk)
+    await chmod(disk, 0o600)
     const before = await stat(disk)
     const first = await site.imagewright.cleanFile(disk)
     expect(first.cleaning!.entries).toEqual(planned.entries)
@@ -157,6 +162,7 @@ describeWith(['mke2fs', 'e2fsck', 'debugfs'], 'disk-image files and stored image
     const after = await stat(disk)
     expect(after.ino).not.toBe(before.ino)
     expect(after.size).toBe(before.size)
+    expect({ mode: after.mode, uid: after.uid }).toEqual({ mode: before.mode, uid: before.uid })
     expect(describeFound(await findMarkersInRaw(disk, secrets))).toEqual([])
     const second = await site.imagewright.cleanFile(disk)
     expect(second.cleaning).toMatchObject({ changed: false, entries: [] })
@@ -169,6 +175,11 @@ describeWith(['mke2fs', 'e2fsck', 'debugfs'], 'disk-image files and stored image
     await site.imagewright.cleanFile(guest, { output: path('clean.qcow2'), clean: { profile: 'minimal' } })
     expect(await sha256Of(guest)).toBe(before)
     expect((await site.imagewright.inspect(path('clean.qcow2'))).format).toBe('qcow2')
+    const again = (options: CleanFileRequest) =>
+      site.imagewright.cleanFile(guest, { output: path('clean.qcow2'), ...options })
+    await expect(again({})).rejects.toMatchObject({ code: 'OUTPUT_EXISTS' })
+    const smaller = await again({ overwrite: true, compression: 'zstd', checksum: 'sha256', durable: false })
+    expect(smaller.checksum).toEqual({ algorithm: 'sha256', value: await sha256Of(path('clean.qcow2')) })
   })
 
   it('stay as they are when the cleaning is refused', async () => {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdir, readdir, readFile, readlink, stat, symlink, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdir, readdir, readFile, readlink, stat, symlink, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { MiB } from '../../src/core/bytes.ts'
@@ -57,6 +57,30 @@ describe('createFileSink', () => {
     expect((await stat(sink.temporaryPath)).mode & 0o777).toBe(0o600)
     await sink.finish()
     expect((await stat(path)).mode & 0o777).toBe(0o600)
+  })
+
+  it('hands on permissions and owner of the file it replaces', async () => {
+    const path = join(await temporaryFolder(), 'image.raw')
+    await writeFile(path, 'old')
+    await chmod(path, 0o640)
+    const isRoot = process.getuid?.() === 0
+    if (isRoot) await chown(path, 4711, 4712)
+    const before = await stat(path)
+    const sink = await createFileSink(path, { overwrite: true })
+    const temporary = await stat(sink.temporaryPath)
+    expect(temporary.mode & 0o777).toBe(0o640)
+    await sink.finish()
+    const { uid, gid, mode, ino } = await stat(path)
+    expect({ uid, gid, mode }).toEqual({ uid: before.uid, gid: before.gid, mode: before.mode })
+    expect(ino).not.toBe(before.ino)
+  })
+
+  it('appears without waiting for stable storage when that is not wanted', async () => {
+    const path = join(await temporaryFolder(), 'image.raw')
+    const sink = await createFileSink(path, { durable: false })
+    await sink.write(Buffer.from('data'))
+    await sink.finish()
+    expect(await readFile(path, 'utf8')).toBe('data')
   })
 
   it('takes nothing more once it is finished or aborted', async () => {

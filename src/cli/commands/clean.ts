@@ -8,8 +8,9 @@ import { checkReport, writeReport } from '../render/write-report.ts'
 import { runJob } from '../run-job.ts'
 import { asJob, type CommonOptions, common, print, withImagewright } from '../session.ts'
 import { addCleaningOptions, type CleaningOptions, readCleaningOptions } from './cleaning-options.ts'
+import { addFileOptions, type FileOptions, readFileOptions } from './file-options.ts'
 
-interface Options extends CommonOptions, CleaningOptions {
+interface Options extends CommonOptions, CleaningOptions, FileOptions {
   output?: string
   name?: string
   dryRun?: boolean
@@ -29,6 +30,7 @@ export function addCleanCommand(program: Command): void {
     .option('-o, --output <file>', 'write the cleaned disk here instead of replacing the file')
     .option('--name <name>', 'name of the new image in the cloud (default: the old name and " (clean)")')
     .option('--report <file>', 'write the cleaning report here, as JSON')
+  addFileOptions(command)
   addCleaningOptions(command)
   asJob(command)
   common(command, [
@@ -49,12 +51,7 @@ export function addCleanCommand(program: Command): void {
       const clean = readCleaningOptions(options)
       await checkReport(options.report)
       const isFile = imagewright.isFile(thing)
-      const misplaced = isFile ? options.name && '--name' : options.output && '--output'
-      if (misplaced) {
-        throw new OperationError('INPUT_INVALID', `${misplaced} does not go with ${thing}.`, {
-          hint: 'A file is cleaned into a file (--output), an image of a cloud into an image (--name).',
-        })
-      }
+      refuseMisplaced(thing, isFile, options)
       if (options.dryRun) {
         const plan = await cancellable((signal) => imagewright.planCleaning(thing, clean, { signal }))
         await writeReport(options.report, plan)
@@ -62,7 +59,7 @@ export function addCleanCommand(program: Command): void {
         return
       }
       if (isFile) {
-        const output = options.output ? { output: options.output } : {}
+        const output = options.output ? { output: options.output, ...readFileOptions(options) } : {}
         const result = await runJob(options, imagewright.cleanFile(thing, { clean, ...output }))
         await writeReport(options.report, result.cleaning)
         print(options, result, presentFile)
@@ -75,3 +72,21 @@ export function addCleanCommand(program: Command): void {
     })
   })
 }
+
+/** A file is cleaned into a file, an image of a cloud into an image, and how a file is written is for new files. */
+function refuseMisplaced(thing: string, isFile: boolean, options: Options): void {
+  const misplaced = isFile ? options.name && '--name' : options.output && '--output'
+  if (misplaced) {
+    throw new OperationError('INPUT_INVALID', `${misplaced} does not go with ${thing}.`, {
+      hint: 'A file is cleaned into a file (--output), an image of a cloud into an image (--name).',
+    })
+  }
+  const useless = fileOptionNames.filter((name) => options[name] !== undefined && !options.output)
+  if (useless.length > 0) {
+    throw new OperationError('INPUT_INVALID', 'How a file is written can be chosen only for a new one.', {
+      hint: 'Name it with --output.',
+    })
+  }
+}
+
+const fileOptionNames = ['format', 'compress', 'level', 'clusterSize', 'checksum', 'force'] as const

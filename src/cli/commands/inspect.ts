@@ -1,5 +1,7 @@
 import { type Command, Option } from 'commander'
+import type { InspectOptions } from '../../operations/inspect-thing.ts'
 import { cancellable } from '../cancellable.ts'
+import { exitCodes } from '../failure.ts'
 import { presentInspection } from '../render/inspection.ts'
 import { type CommonOptions, common, print, withImagewright } from '../session.ts'
 
@@ -8,20 +10,26 @@ export function addInspectCommand(program: Command): void {
     .command('inspect <thing>')
     .summary('what is in an image, and whether it is safe')
     .description(
-      'Shows format, sizes, the safety verdict, partitions, file systems and the system inside. Changes nothing, and reads only what it needs.',
+      'Shows format, sizes, the safety verdict, partitions, file systems and the system inside. Changes nothing, and reads only what it needs. The exit code is 1 when the image is refused.',
     )
     .addOption(new Option('--format <format>', 'what it is declared to be').choices(['raw', 'qcow2']))
+    .option('--allow-backing', 'follow a backing or data file, in the same folder as the image')
   common(command, [
     'imagewright inspect disk.qcow2',
     'imagewright inspect local:"web golden" --json',
     'imagewright inspect upload.img --format raw',
   ])
-  command.action(async (thing: string, options: CommonOptions & { format?: string }) => {
+  command.action(async (thing: string, options: CommonOptions & InspectOptions) => {
     await withImagewright(options, async (imagewright) => {
       const inspection = await cancellable((signal) =>
-        imagewright.inspect(thing, { signal, ...(options.format ? { format: options.format } : {}) }),
+        imagewright.inspect(thing, {
+          signal,
+          ...(options.format ? { format: options.format } : {}),
+          allowBacking: options.allowBacking ?? false,
+        }),
       )
       print(options, inspection, (result) => presentInspection(result, { verbose: options.verbose ?? false }))
+      if (!inspection.safety.accepted) process.exitCode = exitCodes.failed
     })
   })
 }

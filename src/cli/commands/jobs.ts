@@ -3,6 +3,7 @@ import type { Imagewright } from '../../operations/imagewright.ts'
 import { formatEvent } from '../render/format-event.ts'
 import { presentJob, presentJobs } from '../render/jobs.ts'
 import { toJson } from '../render/json.ts'
+import { printable } from '../render/printable.ts'
 import { runJob } from '../run-job.ts'
 import { type CommonOptions, common, print, withImagewright } from '../session.ts'
 
@@ -52,7 +53,8 @@ export function addJobsCommand(program: Command): void {
     withImagewright(options, async (imagewright) => {
       const handle = imagewright.resumeJob(id)
       const result = await runJob(options, handle)
-      print(options, { id: await handle.jobId, status: 'done', result }, (done) => `Job ${done.id} is done.`)
+      const { id: job, title } = await (await imagewright.jobs()).get(await handle.jobId)
+      print(options, { id: job, status: 'done', result }, () => `Job ${job} is done: ${printable(title)}.`)
     }),
   )
 

@@ -25,15 +25,16 @@ export function presentReport({ profile, operations, warnings }: CleaningReport)
 /** Everything a cleaning would do, path by path. */
 export function presentPlan({ profile, entries, problems, warnings }: CleaningPlan): string {
   const total = entries.reduce((sum, { bytes }) => sum + bytes, 0)
-  const lines = [
-    table(
-      ['ACTION', 'SIZE', 'OPERATION', 'PATH'],
-      entries.map(({ action, bytes, operation, path }) => [action, formatSize(bytes), operation, path]),
-    ),
+  const lines =
     entries.length === 0
-      ? `Profile ${profile}: there is nothing to clean.`
-      : `\n${entries.length} paths, ${formatSize(total)}, with profile ${profile}. Nothing has been changed.`,
-  ].filter((line) => line !== '')
+      ? [`Profile ${profile}: there is nothing to clean.`]
+      : [
+          table(
+            ['ACTION', 'SIZE', 'OPERATION', 'PATH'],
+            entries.map(({ action, bytes, operation, path }) => [action, formatSize(bytes), operation, path]),
+          ),
+          `\n${entries.length} paths, ${formatSize(total)}, with profile ${profile}. Nothing has been changed.`,
+        ]
   for (const { operation, path, message } of problems) {
     lines.push(`cannot be cleaned: ${printable(path)} (${operation}): ${printable(message)}`)
   }

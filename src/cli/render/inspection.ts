@@ -27,6 +27,7 @@ export function presentInspection(inspection: Inspection, { verbose }: { verbose
 /** Everything a check objected to, or every check. */
 function presentChecks({ checks }: SafetyVerdict, { verbose }: { verbose: boolean }): string {
   const shown = verbose ? checks : checks.filter(({ outcome }) => outcome !== 'passed')
+  if (shown.length === 0) return ''
   return table(
     ['CHECK', 'OUTCOME', 'CODE', 'WHAT'],
     shown.map(({ name, outcome, code, message }) => [name, outcome, code ?? '', message]),

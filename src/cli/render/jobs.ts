@@ -21,11 +21,12 @@ export function presentJob(job: JobRecord & { resources: readonly Resource[] }):
     ['process', job.pid === null ? null : `${job.pid} on ${job.host}`],
     ['next', nextStep(job)],
   ])
+  if (job.resources.length === 0) return facts
   const made = table(
     ['MADE', 'STATE', 'WHERE', 'ID'],
     job.resources.map(({ label, state, cloud, id }) => [label, state, cloud || 'this machine', id ?? '-']),
   )
-  return made ? `${facts}\n\n${made}` : facts
+  return `${facts}\n\n${made}`
 }
 
 function nextStep({ id, status, undoing }: JobRecord): string | null {

@@ -1,8 +1,7 @@
 import { printable } from './printable.ts'
 
-/** Columns of text with a heading, aligned; empty text for no rows. Every cell is made printable. */
+/** Columns of text with a heading, aligned, which stands alone when there are no rows. Every cell is made printable. */
 export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
-  if (rows.length === 0) return ''
   const lines = [headings, ...rows.map((row) => row.map(printable))]
   const widths = headings.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)))
   return lines

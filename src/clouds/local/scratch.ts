@@ -1,12 +1,14 @@
 import { randomUUID } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { systemErrorCode } from '../../transfer/errors.ts'
 import type { LocalFolder } from './local-folder.ts'
 import { acquireLock, tryLock } from './object-lock.ts'
 
-/** Between making a scratch folder and locking it lies a moment in which a sweep must not take it. */
-const sweepAge = 60_000
+/** Between making a scratch folder, making its lock and taking it lie moments in which a sweep must not take it. */
+const unlockedAge = 60_000
+const lockedAge = 1000
 
 /** Runs `run` with a new empty folder on the same file system as everything else, and removes the folder afterwards. */
 export async function withScratch<T>(folder: LocalFolder, run: (path: string) => Promise<T>): Promise<T> {
@@ -34,20 +36,19 @@ export async function discardFolder(folder: LocalFolder, path: string): Promise<
 }
 
 /** Removes what processes that no longer run left in the scratch folder. */
-export async function sweepScratch(
-  folder: LocalFolder,
-  { age = sweepAge }: { age?: number } = {},
-): Promise<void> {
+export async function sweepScratch(folder: LocalFolder): Promise<void> {
   for (const name of await readdir(folder.scratch)) {
     const path = join(folder.scratch, name)
-    if (await isAbandoned(path, age)) await rm(path, { recursive: true, force: true })
+    if (await isAbandoned(path)) await rm(path, { recursive: true, force: true })
   }
 }
 
-async function isAbandoned(path: string, age: number): Promise<boolean> {
+async function isAbandoned(path: string): Promise<boolean> {
   try {
-    if (Date.now() - (await stat(path)).mtimeMs < age) return false
-    const lock = await tryLock(join(path, 'lock'))
+    const lockPath = join(path, 'lock')
+    const age = Date.now() - (await stat(path)).mtimeMs
+    if (age < lockedAge || (age < unlockedAge && !existsSync(lockPath))) return false
+    const lock = await tryLock(lockPath)
     lock?.release()
     return lock !== null
   } catch (error) {

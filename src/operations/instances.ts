@@ -18,7 +18,8 @@ export interface Instances {
     options?: AbortOptions,
   ): Promise<InstanceWithAddress>
   start(reference: string, options?: AbortOptions): Promise<InstanceWithAddress>
-  stop(reference: string, options?: AbortOptions): Promise<InstanceWithAddress>
+  /** Asks the guest to shut down; cuts the power after `deadline` milliseconds, or the cloud's own time. */
+  stop(reference: string, options?: AbortOptions & { deadline?: number }): Promise<InstanceWithAddress>
   /** The last bytes of the serial console. */
   console(reference: string, options?: AbortOptions & { maximumBytes?: number }): Promise<string>
   /** Gives the id of what was terminated. */

@@ -104,10 +104,12 @@ function addPowerCommands(instances: Command): void {
   const stop = instances
     .command('stop <cloud:instance>')
     .description('Asks the guest to shut down, and cuts the power if it does not.')
-  common(stop, ['imagewright instances stop local:web1'])
-  stop.action((reference: string, options: CommonOptions) =>
+    .option('--wait <seconds>', 'how long the guest has to shut down (default: the cloud’s own)', readSeconds)
+  common(stop, ['imagewright instances stop local:web1', 'imagewright instances stop local:web1 --wait 10'])
+  stop.action((reference: string, options: CommonOptions & { wait?: number }) =>
     withImagewright(options, async (imagewright) => {
-      print(options, await imagewright.instances.stop(reference), presentInstance)
+      const limits = options.wait === undefined ? {} : { deadline: options.wait * 1000 }
+      print(options, await imagewright.instances.stop(reference, limits), presentInstance)
     }),
   )
   const terminate = instances
@@ -164,5 +166,11 @@ function readCount(text: string): number {
   const value = Number(text)
   if (!Number.isInteger(value) || value < 1)
     throw new InvalidArgumentError('It must be a whole number above zero.')
+  return value
+}
+
+function readSeconds(text: string): number {
+  const value = Number(text)
+  if (!(value >= 0)) throw new InvalidArgumentError('It must be a number of seconds.')
   return value
 }

@@ -1,6 +1,7 @@
 import { createHash, randomFillSync } from 'node:crypto'
 import { open, rm } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import { runProgram } from '../src/core/program.ts'
 
 export const GiB = 2 ** 30
 const piece = 16 * 2 ** 20
@@ -36,9 +37,11 @@ export async function writeCompressibleFile(path: string, bytes: number): Promis
   })
 }
 
+/** Removes the last outputs and lets the disk come to rest, so that nobody pays for what another one wrote. */
 export function removeBefore(...paths: string[]): () => Promise<void> {
   return async () => {
     for (const path of paths) await rm(path, { force: true })
+    await runProgram('sync', [], { timeout: 300_000 })
   }
 }
 

@@ -17,7 +17,7 @@ export const compression: Benchmark[] = (['zlib', 'zstd'] as const).map((method)
     return {
       ours: {
         name: 'imagewright',
-        command: imagewright('convert', input, ours, '--quiet', '--compress', method),
+        command: imagewright('convert', input, ours, '--quiet', '--no-sync', '--compress', method),
         environment: { IMAGEWRIGHT_HOME: join(folder, 'home') },
         prepare,
       },

@@ -20,7 +20,7 @@ export const sparse: Benchmark[] = [
       return {
         ours: {
           name: 'imagewright',
-          command: imagewright('convert', input, ours, '--quiet'),
+          command: imagewright('convert', input, ours, '--quiet', '--no-sync'),
           environment: { IMAGEWRIGHT_HOME: join(folder, 'home') },
           prepare,
         },

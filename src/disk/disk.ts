@@ -22,5 +22,10 @@ export interface Disk {
    * @throws DiskError `DISK_READ_OUTSIDE` when the range leaves the disk
    */
   read(target: Uint8Array, offset: number, options?: AbortOptions): Promise<void>
+  /**
+   * For a view of another disk: the runs that may read differently there, in order, `zero` where they read as zeros now.
+   * All the rest reads as the other disk does. Absent where a disk is nobody's view, or reads exactly as the other one.
+   */
+  changes?(options?: AbortOptions): AsyncIterable<Extent>
   close(): Promise<void>
 }

@@ -2,6 +2,7 @@ import { type ByteRanges, firstRangeEndingAfter, rangeEnd, rangeStart } from './
 import { checkRange } from './check-range.ts'
 import type { Disk, Extent } from './disk.ts'
 import { mergeExtents } from './merge-extents.ts'
+import { noRuns, overlayRanges } from './overlay-ranges.ts'
 
 /**
  * A disk of which some ranges read as zeros whatever it holds there: the free blocks of a file system, for example.
@@ -29,6 +30,13 @@ export function maskDisk(disk: Disk, zeroRanges: ByteRanges): Disk {
         target.fill(0, from - offset, to - offset)
       }
     },
+
+    changes: (options) =>
+      overlayRanges(disk.changes?.(options) ?? noRuns(), {
+        upper: zeroRanges,
+        kind: 'zero',
+        size: disk.size,
+      }),
 
     close: async () => undefined,
   }

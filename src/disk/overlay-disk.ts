@@ -1,6 +1,8 @@
+import type { AbortOptions } from '../core/abort.ts'
 import { checkRange } from './check-range.ts'
 import type { Disk, Extent } from './disk.ts'
 import { mergeExtents } from './merge-extents.ts'
+import { noRuns } from './overlay-ranges.ts'
 
 /** A disk that stands in for the bytes of another one from `offset` on, as many as it has. */
 export interface DiskWindow {
@@ -40,8 +42,43 @@ export function withWindows(base: Disk, windows: readonly DiskWindow[]): Disk {
       }
     },
 
+    changes: (options) => overlaidChanges(base, ordered, options),
+
     close: async () => undefined,
   }
+}
+
+/** A window without changes of its own is a part of the base in its old place: nothing is different there. */
+async function* overlaidChanges(
+  base: Disk,
+  ordered: readonly DiskWindow[],
+  options: AbortOptions | undefined,
+): AsyncGenerator<Extent, void, undefined> {
+  let next = 0
+  async function* windowsBefore(limit: number): AsyncGenerator<Extent, void, undefined> {
+    for (let window = ordered[next]; window && window.offset < limit; window = ordered[next]) {
+      const { offset, disk } = window
+      next += 1
+      for await (const run of disk.changes?.(options) ?? noRuns())
+        yield { ...run, offset: offset + run.offset }
+    }
+  }
+  for await (const { offset, length, kind } of base.changes?.(options) ?? noRuns()) {
+    const end = offset + length
+    yield* windowsBefore(offset + 1)
+    const before = ordered[next - 1]
+    let position = Math.max(offset, before ? endOf(before) : 0)
+    while (position < end) {
+      const window = ordered[next]
+      const to = Math.min(end, window?.offset ?? end)
+      if (to > position) yield { offset: position, length: to - position, kind }
+      position = to
+      if (!window || window.offset >= end) continue
+      yield* windowsBefore(window.offset + 1)
+      position = endOf(window)
+    }
+  }
+  yield* windowsBefore(Number.POSITIVE_INFINITY)
 }
 
 /** Walks the base once; where a window begins, its extents come instead of the base's. */

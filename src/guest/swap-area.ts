@@ -39,7 +39,9 @@ export async function readSwapHeader(disk: Disk, options: AbortOptions = {}): Pr
 
 /** A swap area with this header and nothing in it; without a header it is all zeros. */
 export function swapDisk(header: SwapHeader | null, size: number): Disk {
-  return memoryDisk(header?.bytes.subarray(0, size) ?? new Uint8Array(), size)
+  const disk = memoryDisk(header?.bytes.subarray(0, size) ?? new Uint8Array(), size)
+  // Nothing of what the area held is taken over.
+  return { ...disk, changes: (options) => disk.extents(options) }
 }
 
 function cleanPage(page: Uint8Array): Uint8Array {

@@ -19,8 +19,11 @@ export interface JobContext {
   step<T extends Json>(name: string, title: string, run: () => Promise<T>): Promise<T>
 }
 
-/** A kind of thing a job makes outside its own journal and must account for. */
-export type ResourceKind = 'image' | 'instance' | 'file'
+/**
+ * A kind of thing a job makes outside its own journal and must account for. `redo` is a folder with changes of a file
+ * of the user's: once they were begun they are finished, whatever becomes of the job.
+ */
+export type ResourceKind = 'image' | 'instance' | 'file' | 'redo'
 
 export interface Resource {
   readonly jobId: string

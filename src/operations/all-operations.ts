@@ -1,5 +1,6 @@
 import type { OperationDefinition } from '../jobs/operation-definition.ts'
 import { cleanFileOperation, cleanStoredImageOperation } from './clean-image.ts'
+import { cleanInPlaceOperation } from './clean-in-place.ts'
 import { convertImageOperation } from './convert-image.ts'
 import { createImageOperation } from './create-image.ts'
 import { downloadImageOperation } from './download-image.ts'
@@ -16,6 +17,7 @@ export function allOperations(environment: Environment): OperationDefinition[] {
     exportImageOperation(environment),
     convertImageOperation(environment),
     cleanFileOperation(environment),
+    cleanInPlaceOperation(environment),
     cleanStoredImageOperation(environment),
     uploadImageOperation(environment),
     downloadImageOperation(environment),

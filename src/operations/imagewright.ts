@@ -11,6 +11,7 @@ import type { CleaningPlan } from '../guest/cleaning/plan.ts'
 import type { JobRecord, RecordedEvent } from '../jobs/job-record.ts'
 import type { Jobs } from '../jobs/open-jobs.ts'
 import { checkCompression } from './check-compression.ts'
+import type { CleanedInPlace } from './clean-in-place.ts'
 import { type CleaningInput, cleaningInput } from './cleaning-input.ts'
 import { type CloudAccess, openCloudAccess } from './cloud-access.ts'
 import type { CreateImageInput, CreateImageResult } from './create-image.ts'
@@ -150,7 +151,21 @@ export class Imagewright {
     return convertToStream({ path: resolve(input), output, ...request })
   }
 
-  /** Cleans a disk-image file in place, or into another file. */
+  /**
+   * Cleans a raw disk-image file by changing it where it lies: only what changes is written, and no second file is
+   * needed. Once it has begun it is finished, by a resume or an undo too.
+   */
+  cleanFileInPlace(
+    path: string,
+    { clean }: { clean?: Partial<CleaningInput> } = {},
+  ): OperationHandle<CleanedInPlace> {
+    return this.#runner.start<CleanedInPlace>('clean-in-place', {
+      path: resolve(path),
+      clean: parseRequest(cleaningInput, clean ?? {}),
+    })
+  }
+
+  /** Cleans a disk-image file into a new one that takes its place in one step, or into another file. */
   cleanFile(path: string, { clean, output, ...file }: CleanFileRequest = {}): OperationHandle<StoredFile> {
     return this.#runner.start<StoredFile>('clean-file', {
       path: resolve(path),

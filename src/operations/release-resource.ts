@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises'
 import { CloudError } from '../clouds/errors.ts'
 import type { AbortOptions } from '../core/abort.ts'
 import type { Resource } from '../jobs/job.ts'
+import { applyRedoLog, hasBegun } from '../transfer/redo-log.ts'
 import type { CloudAccess } from './cloud-access.ts'
 
 /**
@@ -15,6 +16,10 @@ export async function releaseResource(
 ): Promise<void> {
   if (resource.kind === 'file') {
     if (resource.id) await rm(resource.id, { recursive: true, force: true })
+    return
+  }
+  if (resource.kind === 'redo') {
+    if (resource.id) await finishOrDrop(resource.id)
     return
   }
   const cloud = await clouds.get(resource.cloud)
@@ -32,4 +37,10 @@ export async function releaseResource(
     const gone = error instanceof CloudError && /_NOT_FOUND$/.test(error.code)
     if (!gone) throw error
   }
+}
+
+/** A file that is half changed is neither the old one nor the new one, and only the way to the new one is known. */
+async function finishOrDrop(folder: string): Promise<void> {
+  if (await hasBegun(folder)) await applyRedoLog(folder)
+  await rm(folder, { recursive: true, force: true })
 }

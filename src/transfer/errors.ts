@@ -13,6 +13,7 @@ export const transferErrorCodes = {
   OUTPUT_NO_PERMISSION: 'This user may not write the output.',
   OUTPUT_NO_SPACE: 'The file system or the quota that holds the output is full.',
   OUTPUT_TOO_LARGE: 'The file system does not take a file of this size.',
+  OUTPUT_CHANGED: 'The file that is to be changed was changed or replaced by somebody else meanwhile.',
   OUTPUT_CLOSED: 'The reader of a pipe or connection went away before everything was written.',
   OUTPUT_FAILED: 'Writing the output failed.',
   HASHING_FAILED: 'The thread that computes digests failed.',

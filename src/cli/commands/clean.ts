@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { OperationError } from '../../operations/errors.ts'
 import { cancellable } from '../cancellable.ts'
 import { presentOperations, presentPlan } from '../render/cleaning.ts'
-import { presentFile } from '../render/stored-file.ts'
+import { presentCleanedInPlace, presentFile } from '../render/stored-file.ts'
 import { presentStored } from '../render/stored-image.ts'
 import { checkReport, writeReport } from '../render/write-report.ts'
 import { runJob } from '../run-job.ts'
@@ -16,6 +16,7 @@ interface Options extends CommonOptions, CleaningOptions, FileOptions {
   dryRun?: boolean
   report?: string
   listOperations?: boolean
+  inPlace?: boolean
 }
 
 export function addCleanCommand(program: Command): void {
@@ -27,6 +28,10 @@ export function addCleanCommand(program: Command): void {
     )
     .option('--dry-run', 'list every path, operation and size, and change nothing')
     .option('--list-operations', 'list the operations and what each profile runs')
+    .option(
+      '--in-place',
+      'change a raw file where it lies instead of replacing it: fast, and no room for a copy needed',
+    )
     .option('-o, --output <file>', 'write the cleaned disk here instead of replacing the file')
     .option('--name <name>', 'name of the new image in the cloud (default: the old name and " (clean)")')
     .option('--report <file>', 'write the cleaning report here, as JSON')
@@ -36,6 +41,7 @@ export function addCleanCommand(program: Command): void {
   common(command, [
     'imagewright clean disk.qcow2 --dry-run',
     'imagewright clean disk.qcow2 --report report.json',
+    'imagewright clean large.raw --in-place',
     'imagewright clean disk.raw -o shared.raw --disable package-manager-cache',
     'imagewright clean local:web1-backup --name "web1 for everybody"',
     'imagewright clean --list-operations',
@@ -58,6 +64,12 @@ export function addCleanCommand(program: Command): void {
         print(options, plan, presentPlan)
         return
       }
+      if (options.inPlace) {
+        const result = await runJob(options, imagewright.cleanFileInPlace(thing, { clean }))
+        await writeReport(options.report, result.cleaning)
+        print(options, result, presentCleanedInPlace)
+        return
+      }
       if (isFile) {
         const output = options.output ? { output: options.output, ...readFileOptions(options) } : {}
         const result = await runJob(options, imagewright.cleanFile(thing, { clean, ...output }))
@@ -75,11 +87,16 @@ export function addCleanCommand(program: Command): void {
 
 /** A file is cleaned into a file, an image of a cloud into an image, and how a file is written is for new files. */
 function refuseMisplaced(thing: string, isFile: boolean, options: Options): void {
-  const misplaced = isFile ? options.name && '--name' : options.output && '--output'
+  const misplaced = isFile
+    ? options.name && '--name'
+    : (options.output && '--output') || (options.inPlace && '--in-place')
   if (misplaced) {
     throw new OperationError('INPUT_INVALID', `${misplaced} does not go with ${thing}.`, {
       hint: 'A file is cleaned into a file (--output), an image of a cloud into an image (--name).',
     })
+  }
+  if (options.inPlace && options.output) {
+    throw new OperationError('INPUT_INVALID', '--in-place and --output exclude each other.')
   }
   const useless = fileOptionNames.filter((name) => options[name] !== undefined && !options.output)
   if (useless.length > 0) {

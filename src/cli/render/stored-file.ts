@@ -1,7 +1,18 @@
 import { formatSize } from '../../core/bytes.ts'
+import type { CleanedInPlace } from '../../operations/clean-in-place.ts'
 import type { StoredFile } from '../../operations/store-file.ts'
 import { presentReport } from './cleaning.ts'
 import { properties } from './table.ts'
+
+export function presentCleanedInPlace({ path, virtualSize, changes, cleaning }: CleanedInPlace): string {
+  const facts = properties([
+    ['file', path],
+    ['format', `raw, ${formatSize(virtualSize)} disk`],
+    ['changed', `${formatSize(changes.written)} written, ${formatSize(changes.zeroed)} made zero`],
+    ['verified', 'every changed byte read back'],
+  ])
+  return cleaning ? `${facts}\n\n${presentReport(cleaning)}` : facts
+}
 
 export function presentFile({
   path,

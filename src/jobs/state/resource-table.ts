@@ -52,7 +52,7 @@ function change(
   if (changes !== 1) throw new Error(`Job ${jobId} never intended ${key}`)
 }
 
-const kinds: readonly ResourceKind[] = ['image', 'instance', 'file']
+const kinds: readonly ResourceKind[] = ['image', 'instance', 'file', 'redo']
 const states: readonly Resource['state'][] = ['intended', 'created', 'kept', 'released']
 
 function resourceOf(row: Row): Resource {

@@ -2,6 +2,7 @@ import { type ByteRanges, firstRangeEndingAfter, rangeEnd, rangeStart } from '..
 import { checkRange } from '../../../disk/check-range.ts'
 import type { Disk, Extent } from '../../../disk/disk.ts'
 import { mergeExtents } from '../../../disk/merge-extents.ts'
+import { noRuns, overlayRanges } from '../../../disk/overlay-ranges.ts'
 
 /** A disk in which some ranges, thousands of them, come from another disk of the same layout. Closes neither. */
 export function patchDisk(base: Disk, patch: Disk, ranges: ByteRanges): Disk {
@@ -22,6 +23,9 @@ export function patchDisk(base: Disk, patch: Disk, ranges: ByteRanges): Disk {
         await patch.read(target.subarray(from - offset, to - offset), from, options)
       }
     },
+
+    changes: (options) =>
+      overlayRanges(base.changes?.(options) ?? noRuns(), { upper: ranges, kind: 'data', size: base.size }),
 
     close: async () => undefined,
   }

@@ -8,7 +8,7 @@ import { runProgram } from '../../src/core/program.ts'
 import { makeExt4 } from '../../testbed/ext4-filesystem.ts'
 import { file } from '../../testbed/guest-tree.ts'
 import { buildTinyGuest } from '../../testbed/tiny-guest.ts'
-import { describeWith } from '../support/requirements.ts'
+import { describeWith, missingRoot } from '../support/requirements.ts'
 import { imageDocument, instanceDocument, jobDocument, makeSite, type Site } from '../support/site.ts'
 
 const mebibyte = 1024 * 1024
@@ -123,7 +123,7 @@ describeWith(['mke2fs', 'debugfs', 'qemu-img'], 'bad input', () => {
     expect(wrong.exitCode).toBe(2)
   })
 
-  test.skipIf(!isRoot)('a full disk fails the job and leaves nothing', async () => {
+  test.skipIf(missingRoot())('a full disk fails the job and leaves nothing', async () => {
     const small = join(site.home, 'small')
     await mkdir(small)
     await runProgram('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', small], { timeout: 10_000 })
@@ -168,7 +168,7 @@ describeWith(['mke2fs', 'debugfs', 'qemu-img'], 'bad input', () => {
     await expectEmpty(['secret.raw'])
   })
 
-  test.skipIf(!isRoot)('without e2fsprogs, cleaning says what to install', async () => {
+  test.skipIf(missingRoot())('without e2fsprogs, cleaning says what to install', async () => {
     const disk = join(site.home, 'guest.raw')
     const nothing = join(site.home, 'nothing')
     await cp(good, disk)

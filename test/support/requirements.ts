@@ -31,6 +31,16 @@ export function missing(...programs: readonly Requirement[]): boolean {
   return true
 }
 
+/** Whether this user is not root; says so once, and throws where `CI` is set. For a single test: `test.skipIf(missingRoot())`. */
+export function missingRoot(): boolean {
+  if (process.getuid?.() === 0) return false
+  const message = 'some tests mount file systems of their own and hide programs, which takes root'
+  if (isCi()) throw new Error(`CI must not skip tests: ${message}.`)
+  if (!announced.has(message)) process.stderr.write(`SKIPPED TESTS: ${message}\n`)
+  announced.add(message)
+  return true
+}
+
 const announced = new Set<string>()
 
 function isCi(): boolean {

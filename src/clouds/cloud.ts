@@ -110,8 +110,12 @@ export interface ImageFilter {
 }
 
 export interface NewImage {
+  /** The id it is to have, where the cloud lets one choose. */
+  id?: string
   name: string
   format: string
+  /** How the format is wrapped, in the cloud's own word (Glance: `bare`, `ami`, `ova`, ...); its usual one when absent. */
+  container?: string
   /** Bytes of the guest's disk, where known. */
   virtualSize?: number
   minDisk?: number
@@ -180,6 +184,14 @@ export interface ImageService {
   members(id: string, options?: AbortOptions): Promise<ImageMember[]>
   share(id: string, member: string, options?: AbortOptions): Promise<ImageMember>
   unshare(id: string, member: string, options?: AbortOptions): Promise<void>
+  /**
+   * Answers an offer of an image as the member that this account is.
+   * @throws CloudError `CLOUD_UNSUPPORTED` where sharing needs no answer | `IMAGE_NOT_FOUND` when nothing was offered
+   */
+  accept(id: string, options?: AbortOptions): Promise<ImageMember>
+  /** Forbids reading the data to everybody but administrators; `reactivate` allows it again. */
+  deactivate(id: string, options?: AbortOptions): Promise<CloudImage>
+  reactivate(id: string, options?: AbortOptions): Promise<CloudImage>
   /** @throws CloudError `IMAGE_NOT_FOUND` | `IMAGE_PROTECTED` | `IMAGE_IN_USE` */
   delete(id: string, options?: AbortOptions): Promise<void>
 }

@@ -42,6 +42,13 @@ export interface CloudCapabilities {
     readonly sharing: 'immediate' | 'accepted' | 'none'
     /** Digests of the stored bytes that the cloud itself computes. */
     readonly checksums: readonly DigestAlgorithm[]
+    /**
+     * Whether `upload` itself compares what it sent with the checksums and the size the cloud then reports, and fails on a
+     * difference: an image with a checksum is then proved without being read back.
+     */
+    readonly checksUploads: boolean
+    /** Whether the id of a new image can be chosen. */
+    readonly chosenIds: boolean
   }
   readonly instances: {
     readonly launch: boolean

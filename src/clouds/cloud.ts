@@ -86,6 +86,8 @@ export type CloudImage = {
   readonly status: ImageStatus
   /** Container format of the stored bytes, or null while unknown. */
   readonly format: string | null
+  /** How the format is wrapped, in the cloud's own word; null where it knows no such thing. */
+  readonly container: string | null
   /** Stored bytes; null while pending. */
   readonly size: number | null
   /** Bytes of the guest's disk, where the cloud knows. */
@@ -102,6 +104,8 @@ export type CloudImage = {
   /** MiB. */
   readonly minRam: number
   readonly protected: boolean
+  /** Left out of lists that do not ask for it, and usable all the same. */
+  readonly hidden: boolean
   readonly tags: readonly string[]
   readonly properties: Readonly<Record<string, string>>
 }
@@ -114,6 +118,10 @@ export interface ImageFilter {
   tag?: string
   /** Every one must be equal. */
   properties?: Readonly<Record<string, string>>
+  /** What others offer this account, by its own answer to the offer. */
+  memberStatus?: ImageMember['status']
+  /** True: the hidden ones only. Otherwise: those that are not hidden. */
+  hidden?: boolean
 }
 
 export interface NewImage {
@@ -128,6 +136,7 @@ export interface NewImage {
   minDisk?: number
   minRam?: number
   protected?: boolean
+  hidden?: boolean
   tags?: readonly string[]
   properties?: Readonly<Record<string, string>>
 }
@@ -139,6 +148,7 @@ export interface ImageChanges {
   minDisk?: number
   minRam?: number
   protected?: boolean
+  hidden?: boolean
   tags?: readonly string[]
   properties?: Readonly<Record<string, string | null>>
 }
@@ -170,17 +180,23 @@ export interface ImageService {
   /** @throws CloudError `IMAGE_NOT_FOUND` */
   get(id: string, options?: AbortOptions): Promise<CloudImage>
   /**
-   * The stored bytes; a RandomAccessSource where `capabilities.images.rangeDownload` says so.
-   * @throws CloudError `IMAGE_HAS_NO_DATA` while it is pending
+   * The stored bytes; a RandomAccessSource where `capabilities.images.rangeDownload` says so and the image's own storage
+   * does not refuse.
+   * @throws CloudError `IMAGE_HAS_NO_DATA` while it is pending | `IMAGE_STATE` when it is deactivated
    */
   open(id: string, options?: AbortOptions): Promise<ByteSource>
-  /** Records a new image: private, `pending`, without data. */
+  /**
+   * Records a new image: private, `pending`, without data.
+   * @throws CloudError `CLOUD_CONFLICT` when another image has, or had, the id that was asked for
+   */
   create(image: NewImage, options: CreateOptions): Promise<CloudImage>
   /** The image made with this key, if any: how a re-run finds what a killed run made. */
   findByKey(key: string, options?: AbortOptions): Promise<CloudImage | null>
   /**
    * Gives the image its data: calls `write` with the sink, and returns when the cloud holds everything and the image
-   * is `active`. If `write` throws, the image is `pending` without data again, or gone.
+   * is `active`. The checksums of the image it gives are those of the bytes that `write` wrote, as far as
+   * `capabilities.images.checksums` names them. If `write` throws, the image is `pending` without data again, or gone.
+   * @throws CloudError `IMAGE_STATE` when it has data | `IMAGE_CORRUPT` when the cloud stored something else
    */
   upload(
     id: string,

@@ -59,6 +59,7 @@ const image: CloudImage = {
   name: hostile,
   status: 'active',
   format: hostile,
+  container: hostile,
   size: 4096,
   virtualSize: 8192,
   visibility: 'private',
@@ -69,6 +70,7 @@ const image: CloudImage = {
   minDisk: 1,
   minRam: 0,
   protected: false,
+  hidden: false,
   tags: [hostile],
   properties: { [hostile]: hostile },
 }

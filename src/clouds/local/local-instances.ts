@@ -9,7 +9,7 @@ import { hypervisorVersion } from './hypervisor.ts'
 import type { ImageRecord } from './image-record.ts'
 import { createInstanceDisk, newDiskSize } from './instance-disk.ts'
 import type { InstanceRecord } from './instance-record.ts'
-import { found, type LocalStores } from './local-images.ts'
+import { found, type LocalStores, readable } from './local-images.ts'
 import { cutPower, machineStatus, readConsole, startMachine, stopMachine } from './machine.ts'
 import { processState } from './machine-process.ts'
 import { snapshotInstance } from './snapshot-instance.ts'
@@ -179,9 +179,7 @@ function positive(value: number, what: string): number {
 }
 
 function usableImage(image: ImageRecord | null, id: string): ImageRecord {
-  const record = found(image, id)
-  if (record.status === 'active') return record
-  throw new CloudError('IMAGE_HAS_NO_DATA', `Image "${record.name}" (${id}) has no data yet.`)
+  return readable(found(image, id))
 }
 
 /** @throws CloudError `INSTANCE_NOT_FOUND` when the record is null */

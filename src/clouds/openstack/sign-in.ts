@@ -1,0 +1,146 @@
+import { z } from 'zod'
+import type { OpenStackSettings } from '../../config/openstack-settings.ts'
+import type { AbortOptions } from '../../core/abort.ts'
+import { KiB, MiB } from '../../core/bytes.ts'
+import { CloudError } from '../errors.ts'
+import { authRequest, type Reveal } from './auth-request.ts'
+import { type Catalogue, catalogueSchema } from './catalogue.ts'
+import type { HttpAnswer, HttpClient } from './http-client.ts'
+import { refusal } from './refusal.ts'
+import { type AnsweredRequest, parseAnswer, plainHeaders, readText, requestIdOf } from './service-answer.ts'
+import type { OpenStackAccount } from './session.ts'
+
+export interface SignedIn {
+  readonly token: string
+  /** Milliseconds since 1970 by the clock of the cloud. */
+  readonly expiresAt: number
+  readonly account: OpenStackAccount
+  readonly catalogue: Catalogue
+}
+
+export interface SignInOptions extends AbortOptions {
+  cloudName: string
+  settings: OpenStackSettings
+  reveal: Reveal
+}
+
+const tokenSchema = z.object({
+  token: z.object({
+    expires_at: z.iso.datetime({ offset: true }),
+    user: z.object({ id: z.string(), name: z.string() }),
+    project: z.object({ id: z.string(), name: z.string() }).optional(),
+    roles: z.array(z.object({ name: z.string() })).default([]),
+    catalog: catalogueSchema.default([]),
+  }),
+})
+
+/**
+ * A token of Identity API v3 with its catalogue.
+ * @throws CloudError `CLOUD_UNREACHABLE` | `CLOUD_SIGN_IN_FAILED` | `CLOUD_CREDENTIALS_INVALID` | `CLOUD_UNSUPPORTED`
+ */
+export async function signIn(client: HttpClient, options: SignInOptions): Promise<SignedIn> {
+  const { cloudName, settings, signal } = options
+  const base = identityBase(cloudName, settings.auth.auth_url)
+  const body = await authRequest(cloudName, settings, options.reveal)
+  const url = new URL(`${base}/v3/auth/tokens`)
+  const asked = { cloudName, what: `sign-in at ${url.origin}`, url, signal }
+  const answer = await client.send({
+    method: 'POST',
+    url,
+    headers: { 'content-type': 'application/json', accept: 'application/json' },
+    body: JSON.stringify(body),
+    // A token too many does no harm.
+    repeatable: true,
+    signal,
+  })
+  if (answer.statusCode !== 201 && answer.statusCode !== 200) {
+    throw await signInRefusal(client, answer, { asked, base })
+  }
+  const headers = plainHeaders(answer)
+  const text = await readText(answer, asked, 8 * MiB)
+  const { token } = parseAnswer(text, tokenSchema, { ...asked, requestId: requestIdOf(headers) })
+  const id = headers['x-subject-token']
+  if (!id || !token.project) {
+    throw new CloudError(
+      'CLOUD_SIGN_IN_FAILED',
+      `Cloud "${cloudName}" gave a token ${id ? 'without a project' : 'without its id'}.`,
+      { hint: 'Give project_name (with project_domain_name) or project_id.' },
+    )
+  }
+  return {
+    token: id,
+    expiresAt: Date.parse(token.expires_at),
+    catalogue: token.catalog,
+    account: {
+      userId: token.user.id,
+      userName: token.user.name,
+      projectId: token.project.id,
+      projectName: token.project.name,
+      roles: token.roles.map((role) => role.name),
+      region: settings.region ?? null,
+      expiresAt: token.expires_at,
+    },
+  }
+}
+
+/** The address of Keystone without version, whatever of it people have put into `auth_url`. */
+export function identityBase(cloudName: string, authUrl: string | undefined): string {
+  if (!authUrl) {
+    throw new CloudError('CLOUD_CREDENTIALS_INVALID', `Cloud "${cloudName}" has no auth_url.`)
+  }
+  if (!URL.canParse(authUrl) || !/^https?:$/.test(new URL(authUrl).protocol)) {
+    throw new CloudError(
+      'CLOUD_CREDENTIALS_INVALID',
+      `The auth_url of cloud "${cloudName}" is no http address.`,
+    )
+  }
+  const url = new URL(authUrl)
+  const path = url.pathname.replaceAll(/\/{2,}/g, '/').replace(/\/(v2\.0|v3)?(\/auth)?(\/tokens)?\/*$/, '')
+  return `${url.origin}${path}`
+}
+
+async function signInRefusal(
+  client: HttpClient,
+  answer: HttpAnswer,
+  { asked, base }: { asked: AnsweredRequest; base: string },
+): Promise<CloudError> {
+  const { cloudName, signal } = asked
+  const error = await refusal(answer, asked, 'identity')
+  if (answer.statusCode === 401) {
+    return new CloudError('CLOUD_SIGN_IN_FAILED', error.message, {
+      hint: 'Check user, password, project and their domains; Keystone does not say which of them is wrong.',
+      details: error.details,
+    })
+  }
+  if (answer.statusCode !== 404) return error
+  const versions = await identityVersions(client, { base, signal })
+  if (versions.length > 0 && !versions.some((version) => version.startsWith('v3'))) {
+    return new CloudError(
+      'CLOUD_UNSUPPORTED',
+      `Cloud "${cloudName}" offers only version ${versions.join(', ')} of the identity service; Imagewright needs v3.`,
+      { details: error.details },
+    )
+  }
+  return new CloudError('CLOUD_SIGN_IN_FAILED', `There is no identity service v3 at ${base}.`, {
+    hint: 'Check the auth_url; it ends before /v3.',
+    details: error.details,
+  })
+}
+
+/** Identifiers of the versions that Keystone offers; none when it does not say. */
+async function identityVersions(
+  client: HttpClient,
+  { base, signal }: { base: string; signal: AbortSignal | undefined },
+): Promise<string[]> {
+  const url = new URL(`${base}/`)
+  const asked = { cloudName: '', what: '', url, signal }
+  const answer = await client.send({ method: 'GET', url, headers: {}, repeatable: true, signal })
+  const version = z.object({ id: z.string() })
+  const shape = z.object({ versions: z.object({ values: z.array(version) }) })
+  try {
+    const parsed = shape.safeParse(JSON.parse(await readText(answer, asked, 256 * KiB)))
+    return parsed.success ? parsed.data.versions.values.map((value) => value.id) : []
+  } catch {
+    return []
+  }
+}

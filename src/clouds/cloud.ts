@@ -225,7 +225,7 @@ export interface CloudInstance {
   readonly id: string
   readonly name: string
   readonly status: InstanceStatus
-  /** Image it was started from, where it still exists. */
+  /** Image it was started from, as far as the cloud knows; it may have been deleted since. */
   readonly imageId: string | null
   readonly createdAt: string
   /** Why it is in `error`, in the cloud's words. */
@@ -249,7 +249,14 @@ export interface NewInstance {
   user?: string
   /** Passed on to the guest untouched. Replaces what `sshKeys` and `user` would have made. */
   userData?: string
+  /** The cloud's own name or id of a network; `none` for none, where a cloud allows that. */
   network?: string
+  /** Name of a key pair that the cloud keeps for this account. */
+  keyName?: string
+  /** Names or ids of security groups. */
+  securityGroups?: readonly string[]
+  /** Its disk is a new volume of `diskSize`, of this type or the cloud's usual one, deleted together with it. */
+  volume?: { readonly type?: string }
   /** False: only its disk is made, and it is `stopped`. Clouds without `stopStart` refuse that. Default true. */
   start?: boolean
 }
@@ -261,8 +268,13 @@ export interface InstanceAddress {
 
 export interface Snapshot {
   readonly image: CloudImage
-  /** Whether file systems were frozen while it was taken. */
-  readonly quiesced: boolean
+  /** Whether file systems were frozen while it was taken; null when the cloud tried and does not say how it went. */
+  readonly quiesced: boolean | null
+  /**
+   * The image is the one a shelved instance will be started from again: to be read, never changed or deleted. Nothing
+   * was made with the key.
+   */
+  readonly borrowed: boolean
 }
 
 export interface InstanceService {
@@ -284,6 +296,11 @@ export interface InstanceService {
     snapshot: { name: string; properties?: Readonly<Record<string, string>> },
     options: CreateOptions,
   ): Promise<Snapshot>
+  /**
+   * Removes what an interrupted `snapshot` with this key has left beside its image: volumes, snapshots of volumes,
+   * records. What is gone already is no error.
+   */
+  releaseSnapshot(key: string, options?: AbortOptions): Promise<void>
   /** Where SSH answers; null while there is none. */
   address(id: string, options?: AbortOptions): Promise<InstanceAddress | null>
   /** The last bytes of the serial console, as text. */

@@ -27,6 +27,8 @@ export const cloudErrorCodes = {
   INSTANCE_STATE: 'The instance is in a state that does not allow this.',
   INSTANCE_FAILED: 'The instance did not start, or stopped by itself.',
   INSTANCE_SNAPSHOT_FAILED: 'The disk of the instance could not be copied.',
+  INSTANCE_NO_HOST: 'No machine of the cloud has room for the instance, or none fits what it needs.',
+  INSTANCE_NETWORK_AMBIGUOUS: 'There are several networks, and none was named for the instance.',
   INSTANCE_INVALID: 'What was asked of a new instance cannot be had.',
   HYPERVISOR_FAILED: 'The program that runs instances did not answer, or refused a command.',
   LOCAL_FOLDER_UNUSABLE: 'The folder of the embedded cloud cannot be used.',

@@ -11,8 +11,10 @@ import { openImageDisk } from './open-image-disk.ts'
 import { refuseTakenName, type StoredImage, storageInput, storeImage } from './store-image.ts'
 import {
   type Consistency,
+  releaseSnapshot,
   requireSnapshotState,
   snapshotKey,
+  type TakenSnapshot,
   takeSnapshot,
   useSnapshot,
 } from './take-snapshot.ts'
@@ -92,36 +94,36 @@ async function createImage(
       imagewright_consistency: snapshot.consistency,
     },
   })
-  const keep = input.keepSnapshot || input.reuseSnapshot !== undefined
+  const { id, consistency, borrowed } = snapshot
+  const keep = input.keepSnapshot || borrowed
   const kept = await context.step('release', keep ? 'Keeping the snapshot' : 'Releasing the snapshot', () =>
-    keep ? keepSnapshot(context, input) : releaseSnapshot(context, source, snapshot.id),
+    keep ? keepSnapshot(context, snapshot) : dropSnapshot(context, source, snapshot),
   )
   return {
     ...stored,
     instance: { cloud: source.name, ...instance },
-    snapshot: { ...snapshot, kept },
+    snapshot: { id, consistency, kept },
   }
 }
 
-async function keepSnapshot(context: JobContext, { reuseSnapshot }: CreateImageInput): Promise<true> {
-  if (!reuseSnapshot) await context.ledger.kept(snapshotKey(context))
+async function keepSnapshot(context: JobContext, { borrowed }: TakenSnapshot): Promise<true> {
+  if (!borrowed) await context.ledger.kept(snapshotKey(context))
   return true
 }
 
 /** Gives whether it is still there. The image is proved and published: a snapshot in the way does not take it back. */
-async function releaseSnapshot(context: JobContext, cloud: Cloud, id: string): Promise<boolean> {
+async function dropSnapshot(context: JobContext, cloud: Cloud, snapshot: TakenSnapshot): Promise<boolean> {
   try {
-    await cloud.images.delete(id, { signal: context.signal })
+    await releaseSnapshot(context, cloud, snapshot)
   } catch (error) {
     if (context.signal.aborted || !(error instanceof ImagewrightError)) throw error
     context.emit({
       type: 'warning',
       code: 'SNAPSHOT_LEFT',
-      message: `The snapshot ${cloud.name}:${id} could not be deleted: ${error.message}`,
+      message: `The snapshot ${cloud.name}:${snapshot.id} could not be deleted: ${error.message}`,
       hint: `Delete it later with: imagewright jobs undo ${context.jobId}`,
     })
     return true
   }
-  await context.ledger.released(snapshotKey(context))
   return false
 }

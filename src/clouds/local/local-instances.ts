@@ -97,6 +97,10 @@ export function localInstances(stores: LocalStores, { hypervisor }: { hypervisor
     snapshot: (id, snapshot, options) =>
       locked(id, (record) => snapshotInstance(stores, record, snapshot, options), options),
 
+    async releaseSnapshot() {
+      // A killed process leaves nothing but scratch folders, which the next one clears away.
+    },
+
     async address(id) {
       const record = existing(await instances.find(id), id)
       if (record.sshPort === null || !(await isRunning(record))) return null
@@ -142,11 +146,7 @@ function newRecord(
   instance: NewInstance,
   { id, key, createdAt, image }: { id: string; key: string; createdAt: string; image: ImageRecord },
 ): InstanceRecord {
-  if (instance.flavor !== undefined) {
-    throw new CloudError('CLOUD_UNSUPPORTED', 'The embedded cloud has no flavors.', {
-      hint: 'Say how many processors and how much memory the instance shall have.',
-    })
-  }
+  refuseUnknown(instance)
   return {
     version: 1,
     id,
@@ -163,6 +163,17 @@ function newRecord(
     fault: null,
     properties: {},
   }
+}
+
+function refuseUnknown({ flavor, keyName, securityGroups, volume }: NewInstance): void {
+  const unsupported = (what: string, hint: string) =>
+    new CloudError('CLOUD_UNSUPPORTED', `The embedded cloud has no ${what}.`, { hint })
+  if (flavor !== undefined) {
+    throw unsupported('flavors', 'Say how many processors and how much memory the instance shall have.')
+  }
+  if (keyName !== undefined) throw unsupported('key pairs', 'Give the public key itself.')
+  if (securityGroups !== undefined) throw unsupported('security groups', 'Leave them out.')
+  if (volume !== undefined) throw unsupported('volumes', 'Leave it out: an instance has a disk of its own.')
 }
 
 /** `isolated`: the guest reaches nothing but is reached by SSH; for guests that are only looked at. */

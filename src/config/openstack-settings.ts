@@ -11,12 +11,12 @@ export interface OpenStackSettings {
   /** As written: `password`, `v3token`, `v3applicationcredential`, ...; what `auth` suggests when absent. */
   readonly authType?: string
   readonly auth: OpenStackAuth
-  /** The only region of the catalogue to be used; the first that has the service when absent. */
+  /** The region to be used. May be absent where the catalogue has only one. */
   readonly region?: string
   /** Which endpoints of the catalogue are used, the preferred one first; public when absent. */
   readonly interfaces?: readonly string[]
-  /** Endpoints to use instead of the catalogue's, by the type of the service as in `clouds.yaml` (`block_storage`). */
-  readonly endpoints?: Readonly<Record<string, string>>
+  /** What is different for single services. */
+  readonly services?: Readonly<Partial<Record<OpenStackService, OpenStackServiceSettings>>>
   /** False: a certificate that nobody vouches for is accepted. */
   readonly verify?: boolean
   /** PEM file with the authorities to trust instead of the system's. */
@@ -26,6 +26,16 @@ export interface OpenStackSettings {
   readonly key?: string
   /** Seconds a server may take to answer. */
   readonly timeout?: number
+}
+
+/** Services by the types of the OpenStack service-types authority. */
+export type OpenStackService = 'identity' | 'image' | 'compute' | 'network' | 'block-storage'
+
+export interface OpenStackServiceSettings {
+  /** Used instead of what the catalogue says. */
+  readonly endpoint?: string
+  readonly region?: string
+  readonly interfaces?: readonly string[]
 }
 
 export interface OpenStackAuth {

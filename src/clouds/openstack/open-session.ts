@@ -1,10 +1,9 @@
 import type { OpenStackSettings } from '../../config/openstack-settings.ts'
-import { type AskSecret, resolveSecret } from '../../config/resolve-secret.ts'
-import { Secret } from '../../config/secret.ts'
-import { type AbortOptions, throwIfCancelled } from '../../core/abort.ts'
+import type { AskSecret } from '../../config/resolve-secret.ts'
+import type { AbortOptions } from '../../core/abort.ts'
 import { abortable } from '../../transfer/abortable.ts'
-import { findEndpoint, serviceMissing } from './catalogue.ts'
-import { versionedAddress } from './discovery.ts'
+import { findEndpoint, serviceMissing, wantedOf } from './catalogue.ts'
+import { discover, type ServiceAddress, usableMicroversion } from './discovery.ts'
 import {
   type HttpAnswer,
   type HttpClient,
@@ -14,8 +13,9 @@ import {
 } from './http-client.ts'
 import { refusal } from './refusal.ts'
 import { serviceResponse } from './service-answer.ts'
-import type { OpenStackSession, ServiceRequest, ServiceType } from './session.ts'
-import { type SignedIn, signIn } from './sign-in.ts'
+import type { OpenStackSession, ServiceRequest, ServiceResponse, ServiceType } from './session.ts'
+import type { SignedIn } from './sign-in.ts'
+import { keepToken } from './token-keeper.ts'
 
 export interface OpenSessionOptions extends AbortOptions {
   /** Asks a person for a secret that is configured as `ask`. */
@@ -25,127 +25,85 @@ export interface OpenSessionOptions extends AbortOptions {
   retries?: RetryPolicy
 }
 
-/** A token that ends sooner than this, in milliseconds, is renewed before it is used. */
-const tooShort = 60_000
+/** How often an answer that breaks off in the middle is asked for again. */
+const forgivenBreaks = 2
 
-/** A session that signs in when it is first used. `signal` stops signing in for good. */
+/** What `OpenStack-API-Version` calls the services that have microversions. */
+const microversionNames: Readonly<Partial<Record<ServiceType, string>>> = {
+  compute: 'compute',
+  'block-storage': 'volume',
+}
+
+/**
+ * A session with an OpenStack cloud. Nothing is sent before it is first used; then it signs in, and again when the
+ * token has expired or been refused. `signal` stops signing in for good.
+ */
 export function openSession(
   cloudName: string,
   settings: OpenStackSettings,
   options: OpenSessionOptions = {},
 ): OpenStackSession {
   let client: Promise<HttpClient> | undefined
-  let signedIn: Promise<SignedIn> | undefined
-  const revealed = new Map<Secret, string>()
+  const tokens = keepToken({
+    cloudName,
+    settings,
+    openClient,
+    ask: options.ask,
+    environment: options.environment,
+    signal: options.signal,
+  })
+  const addresses = new Map<string, Promise<ServiceAddress>>()
 
   return {
     cloudName,
-    async request(service, request) {
-      const before = await currentToken(request.signal)
-      const asked = askedFor(before, service, request)
-      let answer = await send(before, asked.url, request)
-      if (answer.statusCode === 401) {
-        // The token may have been revoked, or the clocks differ. The next request must not stumble over it again.
-        forget(before)
-        if (!request.body) {
-          await answer.body.dump().catch(() => undefined)
-          answer = await send(await currentToken(request.signal), asked.url, request)
-        }
-      }
-      const { statusCode } = answer
-      if ((statusCode >= 200 && statusCode < 300) || request.accept?.includes(statusCode)) {
-        return serviceResponse(answer, asked)
-      }
-      throw await refusal(answer, asked, service)
-    },
+    request: (service, request) => ask(service, request, 0),
     async has(service, { signal } = {}) {
-      return addressOf(await currentToken(signal), service) !== null
+      return endpointOf(await tokens.current(signal), service) !== null
     },
-    async microversion() {
-      return null
+    async microversion(service, { signal } = {}) {
+      return (await addressOf(await tokens.current(signal), service, signal)).highest
     },
     async account({ signal } = {}) {
-      return (await currentToken(signal)).account
+      return (await tokens.current(signal)).account
     },
     async close() {
       const open = client
       client = undefined
-      signedIn = undefined
       await (await open)?.close()
     },
   }
 
-  /** The token everybody uses; renewed by the first who finds it too old, once for all. */
-  async function currentToken(signal: AbortSignal | undefined): Promise<SignedIn> {
-    throwIfCancelled(signal)
-    const known = signedIn ?? renew()
-    const token = await abortable(known, signal)
-    if (token.expiresAt - Date.now() > tooShort) return token
-    forget(token)
-    return abortable(signedIn ?? renew(), signal)
-  }
-
-  function renew(): Promise<SignedIn> {
-    const renewed = openClient().then((http) =>
-      signIn(http, { cloudName, settings, reveal, signal: options.signal }),
-    )
-    signedIn = renewed
-    renewed.catch(() => {
-      // What did not work is read, run or asked for anew.
-      revealed.clear()
-      if (signedIn === renewed) signedIn = undefined
-    })
-    return renewed
-  }
-
-  function forget(token: SignedIn): void {
-    const known = signedIn
-    known?.then(
-      (latest) => {
-        if (latest === token && signedIn === known) signedIn = undefined
-      },
-      () => undefined,
-    )
-  }
-
-  function openClient(): Promise<HttpClient> {
-    if (!client) {
-      const opening = openHttpClient(cloudName, settings, options.retries ?? usualRetries)
-      client = opening
-      opening.catch(() => {
-        client = undefined
-      })
+  async function ask(
+    service: ServiceType,
+    request: ServiceRequest,
+    broken: number,
+  ): Promise<ServiceResponse> {
+    const { method = 'GET', path, signal, accept } = request
+    const token = await tokens.current(signal)
+    const at = await addressOf(token, service, signal)
+    const url = addressWith(at.address, request)
+    const asked = { cloudName, what: `${service} ${method} ${path}`, url, signal, secrets: tokens.secrets }
+    const answer = await sendSignedIn(token, { url, at, service, request })
+    const { statusCode } = answer
+    if ((statusCode >= 200 && statusCode < 300) || accept?.includes(statusCode)) {
+      const mayAskAgain = method === 'GET' && broken < forgivenBreaks
+      return serviceResponse(answer, asked, mayAskAgain ? () => ask(service, request, broken + 1) : null)
     }
-    return client
+    throw await refusal(answer, asked, service)
   }
 
-  async function reveal(secret: Secret | undefined, what: string): Promise<string> {
-    const wanted = secret ?? new Secret({ kind: 'ask' })
-    const known = revealed.get(wanted)
-    if (known !== undefined) return known
-    const value = await resolveSecret(wanted, {
-      what: `the ${what} of cloud "${cloudName}"`,
-      ask: options.ask,
-      environment: options.environment,
-      signal: options.signal,
-    })
-    revealed.set(wanted, value)
-    return value
+  /** Sends it, and once more with a new token when the cloud does not take this one. */
+  async function sendSignedIn(token: SignedIn, sent: Sent): Promise<HttpAnswer> {
+    const answer = await send(token, sent)
+    if (answer.statusCode !== 401) return answer
+    tokens.forget(token)
+    // What was streamed is gone; the next request finds a new token.
+    if (sent.request.body) return answer
+    await answer.body.dump().catch(() => undefined)
+    return send(await tokens.current(sent.request.signal), sent)
   }
 
-  function addressOf({ catalogue }: SignedIn, service: ServiceType): string | null {
-    const endpoint = settings.endpoints?.[service] ?? findEndpoint(catalogue, service, settings)
-    return endpoint === null ? null : versionedAddress(service, endpoint)
-  }
-
-  function askedFor(token: SignedIn, service: ServiceType, request: ServiceRequest) {
-    const address = addressOf(token, service)
-    if (address === null) throw serviceMissing(cloudName, token.catalogue, service, settings)
-    const { method = 'GET', path, signal } = request
-    return { cloudName, what: `${service} ${method} ${path}`, url: addressWith(address, request), signal }
-  }
-
-  async function send(token: SignedIn, url: URL, request: ServiceRequest): Promise<HttpAnswer> {
+  async function send(token: SignedIn, { url, at, service, request }: Sent): Promise<HttpAnswer> {
     const { method = 'GET', json, body, signal } = request
     const http = await openClient()
     return http.send({
@@ -154,6 +112,7 @@ export function openSession(
       headers: {
         accept: 'application/json',
         ...(json === undefined ? {} : { 'content-type': 'application/json' }),
+        ...microversionHeaders(service, request, at),
         ...request.headers,
         'x-auth-token': token.token,
       },
@@ -162,16 +121,83 @@ export function openSession(
       signal,
     })
   }
+
+  function endpointOf({ catalogue }: SignedIn, service: ServiceType): string | null {
+    return (
+      settings.services?.[service]?.endpoint ??
+      findEndpoint(cloudName, catalogue, service, wantedOf(settings, service))
+    )
+  }
+
+  /** Found once for every endpoint; a token of later may come with other endpoints. */
+  async function addressOf(
+    token: SignedIn,
+    service: ServiceType,
+    signal: AbortSignal | undefined,
+  ): Promise<ServiceAddress> {
+    const endpoint = endpointOf(token, service)
+    if (endpoint === null) {
+      throw serviceMissing(cloudName, token.catalogue, service, wantedOf(settings, service))
+    }
+    const key = `${service} ${endpoint}`
+    const known = addresses.get(key)
+    if (known) return abortable(known, signal)
+    const found = discover(service, endpoint, {
+      cloudName,
+      fetchVersions: async (url) => {
+        const headers = { accept: 'application/json', 'x-auth-token': token.token }
+        return (await openClient()).send({
+          method: 'GET',
+          url,
+          headers,
+          repeatable: true,
+          signal: options.signal,
+        })
+      },
+    })
+    addresses.set(key, found)
+    found.catch(() => addresses.delete(key))
+    return abortable(found, signal)
+  }
+
+  function openClient(): Promise<HttpClient> {
+    if (client) return client
+    const opening = openHttpClient(cloudName, settings, options.retries ?? usualRetries)
+    client = opening
+    opening.catch(() => {
+      if (client === opening) client = undefined
+    })
+    return opening
+  }
+}
+
+interface Sent {
+  readonly url: URL
+  readonly at: ServiceAddress
+  readonly service: ServiceType
+  readonly request: ServiceRequest
+}
+
+function microversionHeaders(
+  service: ServiceType,
+  { microversion }: ServiceRequest,
+  at: ServiceAddress,
+): Record<string, string> {
+  const name = microversionNames[service]
+  const usable = name && microversion ? usableMicroversion(microversion, at) : null
+  if (!usable) return {}
+  return {
+    'openstack-api-version': `${name} ${usable}`,
+    // Nova before microversion 2.27 knows only this one.
+    ...(service === 'compute' ? { 'x-openstack-nova-api-version': usable } : {}),
+  }
 }
 
 function addressWith(address: string, { path, query }: ServiceRequest): URL {
   const url = new URL(`${address}/${path}`)
-  if (query instanceof URLSearchParams) {
-    for (const [name, value] of query) url.searchParams.append(name, value)
-  } else {
-    for (const [name, value] of Object.entries(query ?? {})) {
-      if (value !== undefined) url.searchParams.append(name, String(value))
-    }
+  const pairs = query instanceof URLSearchParams ? [...query] : Object.entries(query ?? {})
+  for (const [name, value] of pairs) {
+    if (value !== undefined) url.searchParams.append(name, String(value))
   }
   return url
 }

@@ -23,10 +23,11 @@ export async function refusal(
   const status = answer.statusCode
   const headers = plainHeaders(answer)
   const requestId = requestIdOf(headers)
-  const reason = await readText(answer, asked, 256 * KiB).then(reasonOf, () => '')
+  const said = await readText(answer, asked, 256 * KiB).then(reasonOf, () => '')
+  const reason = withoutSecrets(said, asked.secrets())
   const suffix = requestId ? ` (${status}, request ${requestId})` : ` (${status})`
   const code = codeOf(status, reason)
-  const hint = hintOf(code, status, headers)
+  const hint = hintOf(code, status, headers.location)
   return new CloudError(
     code,
     `Cloud "${asked.cloudName}" ${status >= 500 ? 'failed at' : 'refuses'} ${asked.what}: ${reason || 'without a reason'}${suffix}`,
@@ -41,17 +42,21 @@ function codeOf(status: number, reason: string): Code {
   return codeByStatus[status] ?? 'CLOUD_REFUSED'
 }
 
-function hintOf(
-  code: Code,
-  status: number,
-  headers: Readonly<Record<string, string | undefined>>,
-): string | undefined {
+function hintOf(code: Code, status: number, location: string | undefined): string | undefined {
   if (status === 429) return 'The cloud limits how often it may be asked. Try again later.'
-  if (status >= 300 && status < 400)
-    return `It points to ${headers.location ?? 'another address'}; put that address into the configuration if it is right.`
+  if (status >= 300 && status < 400) {
+    const place = location && URL.canParse(location) ? new URL(location).origin : 'another address'
+    return `It points to ${place}, where the token is not sent. If that is right, configure this address.`
+  }
+  if (code === 'CLOUD_SIGN_IN_FAILED') return 'The token was refused, a new one as well. Run it again.'
   if (code === 'CLOUD_FAILED')
     return 'Try again later; the request id lets the operators of the cloud find it.'
   return undefined
+}
+
+/** A server may repeat what it was sent. */
+function withoutSecrets(text: string, secrets: readonly string[]): string {
+  return secrets.reduce((rest, secret) => (secret === '' ? rest : rest.replaceAll(secret, '[secret]')), text)
 }
 
 /**

@@ -15,17 +15,30 @@ export interface AnsweredRequest {
   readonly what: string
   readonly url: URL
   readonly signal: AbortSignal | undefined
+  /** What must not be shown, should the server repeat it. */
+  readonly secrets: () => readonly string[]
 }
 
-/** An answer as the adapters see it. */
-export function serviceResponse(answer: HttpAnswer, asked: AnsweredRequest): ServiceResponse {
+/** An answer as the adapters see it. `again` asks once more, where that is safe and an answer breaks off. */
+export function serviceResponse(
+  answer: HttpAnswer,
+  asked: AnsweredRequest,
+  again: (() => Promise<ServiceResponse>) | null,
+): ServiceResponse {
   const headers = plainHeaders(answer)
   return {
     status: answer.statusCode,
     headers,
     requestId: requestIdOf(headers),
     async json(shape) {
-      return parseAnswer(await readText(answer, asked), shape, { ...asked, requestId: requestIdOf(headers) })
+      let text: string
+      try {
+        text = await readText(answer, asked)
+      } catch (error) {
+        if (!again || !(error instanceof CloudError) || error.code !== 'CLOUD_UNREACHABLE') throw error
+        return (await again()).json(shape)
+      }
+      return parseAnswer(text, shape, { ...asked, requestId: requestIdOf(headers) })
     },
     async *stream(options = {}) {
       const { signal } = options

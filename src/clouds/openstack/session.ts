@@ -1,8 +1,9 @@
 import type { z } from 'zod'
+import type { OpenStackService } from '../../config/openstack-settings.ts'
 import type { AbortOptions } from '../../core/abort.ts'
 
-/** Services by the types of the OpenStack service-types authority; old aliases in a catalogue are understood. */
-export type ServiceType = 'identity' | 'image' | 'compute' | 'network' | 'block-storage'
+/** Old aliases of these types in a catalogue are understood. */
+export type ServiceType = OpenStackService
 
 export interface ServiceRequest extends AbortOptions {
   /** Default GET. */
@@ -18,8 +19,8 @@ export interface ServiceRequest extends AbortOptions {
   /** For the services that have microversions. The lower of this and the server's highest is used. */
   microversion?: string
   /**
-   * Whether it may be repeated after a broken connection, 429 or 5xx. Default: GET, HEAD, PUT and DELETE without
-   * `body` may, POST and PATCH may not.
+   * Whether it may be repeated after a broken connection or 5xx. Default: GET, HEAD, PUT and DELETE without `body` may,
+   * POST and PATCH may not. After 429, or when no connection came about, nothing was begun: then it is repeated anyway.
    */
   repeatable?: boolean
   /** Answers besides 2xx that the caller handles itself; everything else becomes a CloudError. */

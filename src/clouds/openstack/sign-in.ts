@@ -1,10 +1,11 @@
 import { z } from 'zod'
 import type { OpenStackSettings } from '../../config/openstack-settings.ts'
 import type { AbortOptions } from '../../core/abort.ts'
-import { KiB, MiB } from '../../core/bytes.ts'
+import { MiB } from '../../core/bytes.ts'
 import { CloudError } from '../errors.ts'
 import { authRequest, type Reveal } from './auth-request.ts'
 import { type Catalogue, catalogueSchema } from './catalogue.ts'
+import { offeredVersions } from './discovery.ts'
 import type { HttpAnswer, HttpClient } from './http-client.ts'
 import { refusal } from './refusal.ts'
 import { type AnsweredRequest, parseAnswer, plainHeaders, readText, requestIdOf } from './service-answer.ts'
@@ -14,6 +15,8 @@ export interface SignedIn {
   readonly token: string
   /** Milliseconds since 1970 by the clock of the cloud. */
   readonly expiresAt: number
+  /** Milliseconds from its issue to its end. */
+  readonly lifetime: number
   readonly account: OpenStackAccount
   readonly catalogue: Catalogue
 }
@@ -22,11 +25,14 @@ export interface SignInOptions extends AbortOptions {
   cloudName: string
   settings: OpenStackSettings
   reveal: Reveal
+  /** What has been revealed: no message may repeat it. */
+  secrets: () => readonly string[]
 }
 
 const tokenSchema = z.object({
   token: z.object({
     expires_at: z.iso.datetime({ offset: true }),
+    issued_at: z.iso.datetime({ offset: true }).optional(),
     user: z.object({ id: z.string(), name: z.string() }),
     project: z.object({ id: z.string(), name: z.string() }).optional(),
     roles: z.array(z.object({ name: z.string() })).default([]),
@@ -43,7 +49,7 @@ export async function signIn(client: HttpClient, options: SignInOptions): Promis
   const base = identityBase(cloudName, settings.auth.auth_url)
   const body = await authRequest(cloudName, settings, options.reveal)
   const url = new URL(`${base}/v3/auth/tokens`)
-  const asked = { cloudName, what: `sign-in at ${url.origin}`, url, signal }
+  const asked = { cloudName, what: `sign-in at ${url.origin}`, url, signal, secrets: options.secrets }
   const answer = await client.send({
     method: 'POST',
     url,
@@ -67,9 +73,11 @@ export async function signIn(client: HttpClient, options: SignInOptions): Promis
       { hint: 'Give project_name (with project_domain_name) or project_id.' },
     )
   }
+  const expiresAt = Date.parse(token.expires_at)
   return {
     token: id,
-    expiresAt: Date.parse(token.expires_at),
+    expiresAt,
+    lifetime: expiresAt - (token.issued_at ? Date.parse(token.issued_at) : Date.now()),
     catalogue: token.catalog,
     account: {
       userId: token.user.id,
@@ -113,7 +121,10 @@ async function signInRefusal(
     })
   }
   if (answer.statusCode !== 404) return error
-  const versions = await identityVersions(client, { base, signal })
+  const offered = await offeredVersions(new URL(`${base}/`), (url) =>
+    client.send({ method: 'GET', url, headers: {}, repeatable: true, signal }),
+  )
+  const versions = offered.map((version) => version.id)
   if (versions.length > 0 && !versions.some((version) => version.startsWith('v3'))) {
     return new CloudError(
       'CLOUD_UNSUPPORTED',
@@ -125,22 +136,4 @@ async function signInRefusal(
     hint: 'Check the auth_url; it ends before /v3.',
     details: error.details,
   })
-}
-
-/** Identifiers of the versions that Keystone offers; none when it does not say. */
-async function identityVersions(
-  client: HttpClient,
-  { base, signal }: { base: string; signal: AbortSignal | undefined },
-): Promise<string[]> {
-  const url = new URL(`${base}/`)
-  const asked = { cloudName: '', what: '', url, signal }
-  const answer = await client.send({ method: 'GET', url, headers: {}, repeatable: true, signal })
-  const version = z.object({ id: z.string() })
-  const shape = z.object({ versions: z.object({ values: z.array(version) }) })
-  try {
-    const parsed = shape.safeParse(JSON.parse(await readText(answer, asked, 256 * KiB)))
-    return parsed.success ? parsed.data.versions.values.map((value) => value.id) : []
-  } catch {
-    return []
-  }
 }

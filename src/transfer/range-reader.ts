@@ -80,8 +80,10 @@ export function rangeReader(size: number, openRange: OpenRange): RangeReader {
   function windowOf(run: Run, wanted: number): RangeWindow {
     if (run.window && run.next < run.end) return run.window
     run.length = Math.max(wanted, Math.min(run.length * 2, longestWindow))
-    run.end = Math.min(run.next + run.length, size)
-    run.window = openRangeWindow((signal) => openRange(run.next, run.end, signal))
+    const start = run.next
+    const end = Math.min(start + run.length, size)
+    run.end = end
+    run.window = openRangeWindow((signal) => openRange(start, end, signal))
     return run.window
   }
 

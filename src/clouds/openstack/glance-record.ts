@@ -45,9 +45,9 @@ const attributes: ReadonlySet<string> = new Set([
   'deleted_at',
 ])
 
-/** Whether a property may have this name: it is none of the attributes, and not kept for the server or for us. */
+/** Whether a property may have this name: it is none of the attributes, and not kept for the server. */
 export function isPropertyName(name: string): boolean {
-  return !attributes.has(name) && !name.startsWith('os_glance_') && !isKeyProperty(name)
+  return name !== '' && !attributes.has(name) && !name.startsWith('os_glance_')
 }
 
 const statuses: Readonly<Record<string, ImageStatus>> = {
@@ -100,7 +100,7 @@ export function toCloudImage(record: GlanceRecord): CloudImage {
 export function propertiesOf(record: GlanceRecord): Record<string, string> {
   const properties: Record<string, string> = {}
   for (const [name, value] of Object.entries(record)) {
-    if (!isKeyProperty(name) && !isPropertyName(name)) continue
+    if (!isPropertyName(name)) continue
     if (value === null || value === undefined) continue
     properties[name] = typeof value === 'string' ? value : JSON.stringify(value)
   }

@@ -2,7 +2,13 @@ import type { AbortOptions } from '../../core/abort.ts'
 import type { CloudImage, ImageChanges } from '../cloud.ts'
 import { CloudError } from '../errors.ts'
 import { getRecord, imageRequest, isCloudError } from './glance-api.ts'
-import { type GlanceRecord, glanceRecordSchema, isPropertyName, toCloudImage } from './glance-record.ts'
+import {
+  type GlanceRecord,
+  glanceRecordSchema,
+  isPropertyName,
+  propertiesOf,
+  toCloudImage,
+} from './glance-record.ts'
 import type { OpenStackSession } from './session.ts'
 
 /** Operations of a JSON patch (RFC 6902) as Glance takes them: one level deep. `add` also replaces. */
@@ -63,6 +69,7 @@ async function patch(
 /** What has to be done so that the record is as asked. */
 function patchFor(record: GlanceRecord, changes: ImageChanges): PatchOperation[] {
   const image = toCloudImage(record)
+  const present = propertiesOf(record)
   const { name, visibility, minDisk, minRam, hidden, tags, properties = {} } = changes
   const operations: PatchOperation[] = []
   const replace = (attribute: string, now: unknown, value: unknown) => {
@@ -79,9 +86,8 @@ function patchFor(record: GlanceRecord, changes: ImageChanges): PatchOperation[]
   for (const [key, value] of Object.entries(properties)) {
     assertPropertyName(key)
     if (value === null) {
-      // One that is null cannot be seen among the properties, and is no trouble either.
-      if (image.properties[key] !== undefined) operations.push({ op: 'remove', path: pointer(key) })
-    } else if (image.properties[key] !== value) {
+      if (present[key] !== undefined) operations.push({ op: 'remove', path: pointer(key) })
+    } else if (present[key] !== value) {
       operations.push({ op: 'add', path: pointer(key), value })
     }
   }
@@ -90,7 +96,7 @@ function patchFor(record: GlanceRecord, changes: ImageChanges): PatchOperation[]
 
 /** @throws CloudError `CLOUD_REFUSED` for a name that would change an attribute instead */
 export function assertPropertyName(name: string): void {
-  if (name !== '' && isPropertyName(name)) return
+  if (isPropertyName(name)) return
   throw new CloudError(
     'CLOUD_REFUSED',
     `"${name}" cannot be a property of an image: the name means something else.`,

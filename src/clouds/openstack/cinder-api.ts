@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import { type AbortOptions, poll } from '../../core/abort.ts'
 import { CloudError } from '../errors.ts'
+import { keyProperty } from './image-key.ts'
 import { listPages } from './list-pages.ts'
 import { isCode } from './nova-api.ts'
-import { keyName } from './nova-server.ts'
 import type { OpenStackSession } from './session.ts'
 
 const volumeShape = z.object({
@@ -131,12 +131,12 @@ export function cinderApi(session: OpenStackSession): CinderApi {
       }),
 
     async createSnapshot(volumeId, { name, key }) {
-      const json = { snapshot: { volume_id: volumeId, name, force: true, metadata: { [keyName]: key } } }
+      const json = { snapshot: { volume_id: volumeId, name, force: true, metadata: { [keyProperty]: key } } }
       return (await ask('snapshots', z.object({ snapshot: snapshotShape }), { json })).snapshot
     },
 
     async createVolume({ id, size }, { name, key }) {
-      const json = { volume: { snapshot_id: id, size, name, metadata: { [keyName]: key } } }
+      const json = { volume: { snapshot_id: id, size, name, metadata: { [keyProperty]: key } } }
       return (await ask('volumes', z.object({ volume: volumeShape }), { json })).volume
     },
 

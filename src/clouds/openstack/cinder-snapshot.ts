@@ -4,8 +4,9 @@ import type { CloudImage, CreateOptions, ImageService, Snapshot } from '../cloud
 import { CloudError } from '../errors.ts'
 import { type CinderApi, cinderApi, type Volume, type VolumeSnapshot } from './cinder-api.ts'
 import { findSnapshotOf, pieceName, releaseVolumePieces } from './cinder-pieces.ts'
+import { keyProperties } from './image-key.ts'
 import type { NovaApi } from './nova-api.ts'
-import { keyName, type NovaServer, nameOf } from './nova-server.ts'
+import { type NovaServer, nameOf } from './nova-server.ts'
 import {
   createImage,
   failed,
@@ -77,7 +78,7 @@ async function take(walk: Walk, wish: SnapshotWish): Promise<Snapshot> {
     image_type: 'snapshot',
     instance_uuid: server.id,
     ...wish.properties,
-    [keyName]: key,
+    ...keyProperties(key, server.id),
   }
   throwIfCancelled(signal)
   const image = await images.update(imageId, { name: wish.name, visibility: 'private', properties })

@@ -4,12 +4,13 @@ import { GiB } from '../../core/bytes.ts'
 import type { CloudImage, CreateOptions, ImageService, NewInstance } from '../cloud.ts'
 import { cloudConfig } from '../cloud-config.ts'
 import { CloudError } from '../errors.ts'
+import { keyProperty } from './image-key.ts'
 import { chooseNetworks } from './neutron-network.ts'
 import { isCode, type NovaApi } from './nova-api.ts'
 import { chooseFlavor } from './nova-flavor.ts'
 import { findServersByKey } from './nova-key.ts'
 import { isBusy, stopServer } from './nova-power.ts'
-import { keyName, type NovaServer, statusOf } from './nova-server.ts'
+import { type NovaServer, statusOf } from './nova-server.ts'
 import { terminateServer } from './nova-terminate.ts'
 
 /** Milliseconds: the image may have to reach the host first, or be written to a volume. */
@@ -97,7 +98,7 @@ async function create(
     name: instance.name,
     flavorRef: flavor.id,
     networks,
-    metadata: { [keyName]: key },
+    metadata: { [keyProperty]: key },
     ...(instance.volume ? bootVolume(instance.volume, { image, disk }) : { imageRef: image.id }),
     ...(instance.keyName === undefined ? {} : { key_name: instance.keyName }),
     ...(instance.securityGroups === undefined

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { CloudInstance, InstanceStatus } from '../cloud.ts'
+import { keyProperty } from './image-key.ts'
 
 /** A server as `GET /servers/{id}` shows it from microversion 2.47 on; older clouds leave the flavor's figures out. */
 export const serverShape = z.object({
@@ -38,9 +39,6 @@ export const serverShape = z.object({
 })
 
 export type NovaServer = z.infer<typeof serverShape>
-
-/** The metadata that says which call made a server. Image properties and volume metadata carry the same name. */
-export const keyName = 'imagewright_key'
 
 const statuses: Readonly<Record<string, InstanceStatus>> = {
   ACTIVE: 'running',
@@ -99,7 +97,7 @@ function faultOf(server: NovaServer): string | null {
 }
 
 function propertiesOf(server: NovaServer): Record<string, string> {
-  const { [keyName]: _, ...metadata } = server.metadata
+  const { [keyProperty]: _, ...metadata } = server.metadata
   const { original_name: flavor, vcpus, ram, disk } = server.flavor
   const known = {
     flavor,

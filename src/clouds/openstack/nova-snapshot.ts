@@ -2,9 +2,10 @@ import { z } from 'zod'
 import { type AbortOptions, poll, throwIfCancelled } from '../../core/abort.ts'
 import type { CloudImage, CreateOptions, ImageService, Snapshot } from '../cloud.ts'
 import { CloudError } from '../errors.ts'
+import { keyProperties, keyProperty } from './image-key.ts'
 import { isCode, type NovaApi } from './nova-api.ts'
 import { isBusy } from './nova-power.ts'
-import { keyName, type NovaServer, nameOf, statusOf } from './nova-server.ts'
+import { type NovaServer, nameOf, statusOf } from './nova-server.ts'
 import { snapshotFault } from './nova-snapshot-fault.ts'
 
 /** Milliseconds. Large disks are copied, flattened and uploaded by the host, one after the other. */
@@ -32,7 +33,7 @@ export async function snapshotServer(
     ? { id: earlier.id, requestId: null }
     : await createImage({ api, images }, server, {
         name: wish.name,
-        properties: { ...wish.properties, [keyName]: key },
+        properties: { ...wish.properties, ...keyProperties(key, server.id) },
       })
   try {
     await waitForImage({ api, images }, server, { id, requestId, signal })
@@ -87,8 +88,11 @@ export async function createImage(
     return { id, requestId }
   } catch (error) {
     // The answer was lost, perhaps after the image had been made.
-    if (isCode(error, 'CLOUD_UNREACHABLE', 'CLOUD_FAILED', 'CLOUD_ANSWER_INVALID') && properties[keyName]) {
-      const made = await images.findByKey(properties[keyName]).catch(() => null)
+    if (
+      isCode(error, 'CLOUD_UNREACHABLE', 'CLOUD_FAILED', 'CLOUD_ANSWER_INVALID') &&
+      properties[keyProperty]
+    ) {
+      const made = await images.findByKey(properties[keyProperty]).catch(() => null)
       if (made) return { id: made.id, requestId: null }
     }
     throw error

@@ -153,7 +153,7 @@ export interface ImageChanges {
   properties?: Readonly<Record<string, string | null>>
 }
 
-export interface ImageMember {
+export type ImageMember = {
   readonly member: string
   readonly status: 'pending' | 'accepted' | 'rejected'
 }

@@ -6,7 +6,7 @@ import { selectOperations } from '../guest/cleaning/select-operations.ts'
 import { checkCompression } from './check-compression.ts'
 import type { CleaningInput } from './cleaning-input.ts'
 import { OperationError } from './errors.ts'
-import type { StorageInput } from './store-image.ts'
+import type { StorageInput } from './storage-input.ts'
 
 /*
  * What is wrong with a request is found before anything is made for it: a snapshot and an hour of copying are too much

@@ -3,12 +3,16 @@ import type { Cloud } from '../clouds/cloud.ts'
 import { ImagewrightError } from '../core/errors.ts'
 import type { JobContext } from '../jobs/job.ts'
 import type { OperationDefinition } from '../jobs/operation-definition.ts'
+import { bringRelated } from './bring-related.ts'
 import { checkCleaning, checkStorage } from './check-request.ts'
 import { cleaningInput } from './cleaning-input.ts'
+import { describeCopy } from './describe-copy.ts'
 import type { Environment } from './environment.ts'
 import { findInstance } from './find.ts'
-import { openImageDisk } from './open-image-disk.ts'
-import { refuseTakenName, type StoredImage, storageInput, storeImage } from './store-image.ts'
+import { openForCopy } from './open-for-copy.ts'
+import { refuseTakenName } from './record-image.ts'
+import { storageInput } from './storage-input.ts'
+import { type StoredImage, storeImage } from './store-image.ts'
 import {
   type Consistency,
   releaseSnapshot,
@@ -31,6 +35,8 @@ const createImageInput = z.strictObject({
   keepSnapshot: z.boolean().default(false),
   /** Id of an image made of this instance before, instead of a new snapshot. */
   reuseSnapshot: z.string().optional(),
+  /** How what is read of the snapshot is proved; see `openImageDisk`. */
+  sourceProof: z.enum(['full', 'used']).optional(),
 })
 
 export type CreateImageInput = z.infer<typeof createImageInput>
@@ -77,15 +83,26 @@ async function createImage(
     if (!input.storage.allowDuplicateName) await refuseTakenName(target, input.name, { signal })
     return { id: found.id, name: found.name }
   })
-  const snapshot = await context.step('snapshot', 'Taking a snapshot', () => {
-    if (input.reuseSnapshot)
-      return useSnapshot(context, source, { id: input.reuseSnapshot, instance: instance.id })
-    return takeSnapshot(context, source, { instance, name: `${input.name} (snapshot)` })
+  const { copy, ...snapshot } = await context.step('snapshot', 'Taking a snapshot', async () => {
+    const taken = await (input.reuseSnapshot
+      ? useSnapshot(context, source, { id: input.reuseSnapshot, instance: instance.id })
+      : takeSnapshot(context, source, { instance, name: `${input.name} (snapshot)` }))
+    const image = await source.images.get(taken.id, { signal })
+    return { ...taken, copy: describeCopy(image, { sameCloud: source.name === target.name }) }
+  })
+  const { description, related } = copy
+  const resolved = await bringRelated(environment, context, {
+    source,
+    target,
+    related,
+    storage: input.storage,
+    sameId: false,
   })
   const stored = await storeImage(environment, context, {
     target,
     name: input.name,
-    openSource: (options) => openImageDisk(source, snapshot.id, options),
+    openSource: () =>
+      openForCopy(environment, context, { cloud: source, id: snapshot.id, proof: input.sourceProof }),
     clean: input.clean,
     storage: input.storage,
     lineage: {
@@ -93,6 +110,7 @@ async function createImage(
       imagewright_source_name: instance.name,
       imagewright_consistency: snapshot.consistency,
     },
+    described: { ...description, properties: { ...description.properties, ...resolved } },
   })
   const { id, consistency, borrowed } = snapshot
   const keep = input.keepSnapshot || borrowed

@@ -4,7 +4,7 @@ import { checkCleaning, checkStorage } from './check-request.ts'
 import type { CloudAccess } from './cloud-access.ts'
 import type { CreateImageInput } from './create-image.ts'
 import { findInstance } from './find.ts'
-import { refuseTakenName } from './store-image.ts'
+import { refuseTakenName } from './record-image.ts'
 import { requireSnapshotState } from './take-snapshot.ts'
 
 /** What creating an image would do, found out by looking only. */

@@ -10,7 +10,7 @@ import { cleaningInput } from './cleaning-input.ts'
 import { diskFileInput, openDiskFile } from './convert-image.ts'
 import type { Environment } from './environment.ts'
 import { findImage, findInstance } from './find.ts'
-import { openImageDisk } from './open-image-disk.ts'
+import { openForCopy } from './open-for-copy.ts'
 import { type FileInput, fileInput, type StoredFile, storeFile } from './store-file.ts'
 import { releaseSnapshot, requireSnapshotState, takeSnapshot } from './take-snapshot.ts'
 
@@ -63,7 +63,7 @@ async function exportImage(
         )
   const stored = await storeFile(environment, context, {
     file,
-    openSource: (options) => openImageDisk(cloud, snapshot?.id ?? found.id, options),
+    openSource: () => openForCopy(environment, context, { cloud, id: snapshot?.id ?? found.id }),
     clean,
     verify: true,
   })

@@ -33,8 +33,9 @@ import type {
   UploadRequest,
 } from './requests.ts'
 import type { SnapshotResult } from './snapshot-instance.ts'
+import { storageInput } from './storage-input.ts'
 import { type FileInput, fileInput, type StoredFile } from './store-file.ts'
-import { type StoredImage, storageInput } from './store-image.ts'
+import type { StoredImage } from './store-image.ts'
 
 export interface OpenOptions {
   /** A configuration file instead of the usual places. */

@@ -1,8 +1,8 @@
 import type { z } from 'zod'
 import type { OutputFormat } from '../disk/write-disk.ts'
 import type { CleaningInput } from './cleaning-input.ts'
+import type { storageInput } from './storage-input.ts'
 import type { FileInput } from './store-file.ts'
-import type { storageInput } from './store-image.ts'
 
 /** How and for whom an image is stored; everything has a default. */
 export type StorageRequest = z.input<typeof storageInput>

@@ -3,7 +3,7 @@ import type { CloudImage } from '../clouds/cloud.ts'
 import type { OperationDefinition } from '../jobs/operation-definition.ts'
 import type { Environment } from './environment.ts'
 import { findInstance } from './find.ts'
-import { refuseTakenName } from './store-image.ts'
+import { refuseTakenName } from './record-image.ts'
 import { type Consistency, requireSnapshotState, snapshotKey, takeSnapshot } from './take-snapshot.ts'
 
 const snapshotInput = z.strictObject({

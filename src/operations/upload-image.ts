@@ -5,7 +5,9 @@ import { checkCleaning, checkStorage } from './check-request.ts'
 import { cleaningInput } from './cleaning-input.ts'
 import { diskFileInput, openDiskFile } from './convert-image.ts'
 import type { Environment } from './environment.ts'
-import { refuseTakenName, type StoredImage, storageInput, storeImage } from './store-image.ts'
+import { refuseTakenName } from './record-image.ts'
+import { storageInput } from './storage-input.ts'
+import { type StoredImage, storeImage } from './store-image.ts'
 
 const uploadImageInput = z.strictObject({
   file: diskFileInput,

@@ -83,7 +83,18 @@ const report = {
   warnings: [{ code: 'CLEANING_KEPT' as const, message: hostile }],
 }
 
-const stored = { cloud: 'local', image, contentDigest: 'abc', containerDigest: null, cleaning: report }
+const stored = {
+  cloud: 'local',
+  image,
+  contentDigest: 'abc',
+  containerDigest: null,
+  sourceProof: 'full' as const,
+  freeSpaceLeftOut: true,
+  verified: 'checksum' as const,
+  members: [{ member: hostile, status: 'pending' as const }],
+  skippedProperties: [hostile],
+  cleaning: report,
+}
 
 describe('a hostile name does no harm', () => {
   it.each<[string, () => string]>([

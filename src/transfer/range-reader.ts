@@ -50,7 +50,7 @@ export function rangeReader(size: number, openRange: OpenRange): RangeReader {
       window: null,
     }
     runs = [run, ...runs.filter((other) => other !== run)]
-    for (const old of runs.splice(followedRuns)) old.window?.close()
+    for (const old of runs.splice(followedRuns)) old.window?.release()
     const parts: Promise<void>[] = []
     const windows = new Set<RangeWindow>()
     for (let done = 0; done < target.length; ) {
@@ -83,7 +83,7 @@ export function rangeReader(size: number, openRange: OpenRange): RangeReader {
     const start = run.next
     const end = Math.min(start + run.length, size)
     run.end = end
-    run.window = openRangeWindow((signal) => openRange(start, end, signal))
+    run.window = openRangeWindow(end - start, (signal) => openRange(start, end, signal))
     return run.window
   }
 

@@ -4,16 +4,22 @@ export interface RangeWindow {
   take(target: Uint8Array): Promise<void>
   /** Ends the stream; takes that wait fail with WindowClosed. */
   close(): void
+  /** Ends the stream when the takes that wait have had theirs. Nothing may be taken after it. */
+  release(): void
 }
 
 /** The window was closed before the bytes had come. */
 export class WindowClosed extends Error {}
 
-/** `open` is called with the first take; its stream must give as many bytes as are taken in all. */
-export function openRangeWindow(open: (signal: AbortSignal) => AsyncIterable<Uint8Array>): RangeWindow {
+/** `open` is called with the first take; its stream must give `length` bytes, and no more are taken. */
+export function openRangeWindow(
+  length: number,
+  open: (signal: AbortSignal) => AsyncIterable<Uint8Array>,
+): RangeWindow {
   const controller = new AbortController()
   let chunks: AsyncIterator<Uint8Array> | undefined
   let rest: Uint8Array = new Uint8Array()
+  let left = length
   let queue: Promise<void> = Promise.resolve()
 
   async function fill(target: Uint8Array): Promise<void> {
@@ -30,6 +36,9 @@ export function openRangeWindow(open: (signal: AbortSignal) => AsyncIterable<Uin
       rest = rest.subarray(part.length)
       done += part.length
     }
+    left -= target.length
+    // Told of its end, the stream gives its connection back for the next range.
+    if (left === 0) chunks.next().catch(() => undefined)
   }
 
   return {
@@ -41,15 +50,21 @@ export function openRangeWindow(open: (signal: AbortSignal) => AsyncIterable<Uin
       })
     },
 
-    close() {
-      controller.abort()
-      // Where no take is under way nobody else would end the stream. One that is under way ends with the signal.
-      queue
-        .then(
-          () => chunks?.return?.(),
-          () => chunks?.return?.(),
-        )
-        .catch(() => undefined)
+    release() {
+      queue.then(close, close)
     },
+
+    close,
+  }
+
+  function close(): void {
+    controller.abort()
+    // Where no take is under way nobody else would end the stream. One that is under way ends with the signal.
+    queue
+      .then(
+        () => chunks?.return?.(),
+        () => chunks?.return?.(),
+      )
+      .catch(() => undefined)
   }
 }

@@ -1,6 +1,7 @@
 import type { Cloud, CloudImage } from '../clouds/cloud.ts'
 import { CloudError } from '../clouds/errors.ts'
 import type { AbortOptions } from '../core/abort.ts'
+import type { ByteSink } from '../transfer/byte-sink.ts'
 import { carryProperties } from './carry-properties.ts'
 
 /**
@@ -41,8 +42,8 @@ export async function copyStoredImage(
   if (copy.status === 'active') return copy
   const source = await images.open(from, { signal })
   try {
-    const write = async (sink: { write(data: Uint8Array): Promise<void> }) => {
-      for await (const bytes of source.stream({ signal })) await sink.write(bytes)
+    const write = async (sink: ByteSink) => {
+      for await (const bytes of source.stream({ signal })) await sink.write(bytes, { signal })
     }
     return await images.upload(copy.id, write, { size, signal })
   } finally {

@@ -21,11 +21,11 @@ export interface HttpSourceOptions extends AbortOptions {
   /** Bytes of the whole. */
   size: number
   /**
-   * Sends a GET with these headers and gives the answer when it is 200, 206, 400, 416 or 501. Signs in, repeats what may
-   * be repeated, and throws for everything else.
+   * Sends a GET with these headers and gives the answer when it is 2xx, or 400, 416 or 501, as servers say that they give
+   * no such range. Signs in, repeats what may be repeated, and throws for everything else.
    */
   get: (headers: Readonly<Record<string, string>>, options: AbortOptions) => Promise<HttpAnswer>
-  /** Looks at the headers of every answer with data: throws when they are of something else. */
+  /** Looks at the head of every answer: throws when it is of something else, or of nothing. */
   inspect?: (answer: HttpAnswer) => void
   /** Asked before a stream that broke is taken up again: throws when the thing is not what it was. */
   revalidate?: (options: AbortOptions) => Promise<void>
@@ -56,12 +56,13 @@ export async function openHttpSource(options: HttpSourceOptions): Promise<ByteSo
 async function honoursRanges(options: HttpSourceOptions): Promise<boolean> {
   if (options.size === 0) return false
   const answer = await options.get({ range: 'bytes=0-0' }, { signal: options.signal })
-  if (answer.status === 206) {
-    checkRange(answer, { start: 0, end: 1 }, options)
+  try {
     options.inspect?.(answer)
+    if (answer.status === 206) checkRange(answer, { start: 0, end: 1 }, options)
+    return answer.status === 206
+  } finally {
+    await answer.discard()
   }
-  await answer.discard()
-  return answer.status === 206
 }
 
 interface Resuming extends HttpSourceOptions {
@@ -111,14 +112,11 @@ async function request(
   const whole = !options.ranges || (start === 0 && end === options.size)
   const answer = await options.get(whole ? {} : { range: `bytes=${start}-${end - 1}` }, { signal })
   const { status } = answer
-  if (status !== 200 && status !== 206) {
-    await answer.discard()
-    throw changed(options, `it refuses bytes ${start} to ${end} of ${options.size} (${status})`)
-  }
   try {
     options.inspect?.(answer)
     if (status === 206) checkRange(answer, { start, end }, options)
-    else checkLength(answer, options)
+    else if (status === 200) checkLength(answer, options)
+    else throw changed(options, `the server refuses bytes ${start} to ${end} of ${options.size} (${status})`)
   } catch (error) {
     await answer.discard()
     throw error

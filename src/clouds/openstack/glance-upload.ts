@@ -1,4 +1,4 @@
-import { type AbortOptions, sleep } from '../../core/abort.ts'
+import { type AbortOptions, sleep, throwIfCancelled } from '../../core/abort.ts'
 import { type BodySink, createBodySink } from '../../transfer/body-sink.ts'
 import type { ByteSink } from '../../transfer/byte-sink.ts'
 import type { Digests } from '../../transfer/digests.ts'
@@ -42,7 +42,10 @@ export async function uploadToGlance(
     if ('error' in outcome && record.status !== 'active') throw outcome.error
     return compared(session, record, outcome.sent)
   } catch (error) {
-    if (!isRefusedAtOnce(error)) await takeBack(session, id)
+    // Somebody else is giving it data, which is not ours to take back.
+    if (isCloudError(error, 'CLOUD_CONFLICT')) throw hasData(error.message, error)
+    if (!isCloudError(error, 'IMAGE_NOT_FOUND')) await takeBack(session, id)
+    throwIfCancelled(signal)
     throw error
   }
 }
@@ -156,13 +159,9 @@ function assertQueued(record: GlanceRecord): void {
   throw hasData(`Image "${record.name ?? ''}" (${record.id}) is ${record.status}.`)
 }
 
-/** Somebody else is giving it data, which is not to be taken back. */
-function isRefusedAtOnce(error: unknown): boolean {
-  return isCloudError(error, 'CLOUD_CONFLICT') || isCloudError(error, 'IMAGE_NOT_FOUND')
-}
-
-function hasData(message: string): CloudError {
+function hasData(message: string, cause?: unknown): CloudError {
   return new CloudError('IMAGE_STATE', `${message} Only an image without data can be given some.`, {
     hint: 'The data of an image never changes: create a new image.',
+    cause,
   })
 }

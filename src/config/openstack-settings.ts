@@ -8,6 +8,8 @@ export interface OpenStackSettings {
   readonly type: 'openstack'
   /** Where the settings come from, for messages: paths of files, or the variables. */
   readonly origin?: string
+  /** What is wrong with the settings; whoever uses them is told, nobody else. */
+  readonly problem?: string
   /** As written: `password`, `v3token`, `v3applicationcredential`, ...; what `auth` suggests when absent. */
   readonly authType?: string
   readonly auth: OpenStackAuth

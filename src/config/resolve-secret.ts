@@ -10,8 +10,6 @@ export interface ResolveSecretOptions extends AbortOptions {
   what: string
   /** Asks a person; absent where nobody can be asked. */
   ask?: AskSecret | undefined
-  /** Variables for `env:`; those of the process otherwise. */
-  environment?: NodeJS.ProcessEnv | undefined
 }
 
 /** Asks a person for a secret. Gives null when nobody can be asked. */
@@ -39,7 +37,7 @@ async function lookUp(secret: Secret, options: ResolveSecretOptions): Promise<st
     case 'value':
       return reference.value
     case 'env': {
-      const value = (options.environment ?? process.env)[reference.variable]
+      const value = reference.environment[reference.variable]
       if (value !== undefined) return value
       throw unavailable(what, `the variable ${reference.variable} is not set`)
     }

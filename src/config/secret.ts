@@ -3,7 +3,7 @@ import { inspect } from 'node:util'
 /** Where a secret is to be had. */
 export type SecretReference =
   | { readonly kind: 'value'; readonly value: string }
-  | { readonly kind: 'env'; readonly variable: string }
+  | { readonly kind: 'env'; readonly variable: string; readonly environment: NodeJS.ProcessEnv }
   | { readonly kind: 'file'; readonly path: string }
   | { readonly kind: 'command'; readonly command: string }
   | { readonly kind: 'ask' }
@@ -45,12 +45,19 @@ export function literalSecret(value: string): Secret {
   return new Secret({ kind: 'value', value })
 }
 
+export interface ParseSecretOptions {
+  /** Variables for `env:`. */
+  environment: NodeJS.ProcessEnv
+  /** The absolute path that `file:` stands for. */
+  absolute: (path: string) => string
+}
+
 /** A secret as `imagewright.yaml` says it: `env:NAME`, `file:PATH`, `command:WORDS`, `ask`, or the value itself. */
-export function parseSecret(text: string): Secret {
+export function parseSecret(text: string, { environment, absolute }: ParseSecretOptions): Secret {
   if (text === 'ask') return new Secret({ kind: 'ask' })
   const [, scheme, rest] = /^(env|file|command):(.*)$/s.exec(text) ?? []
   if (rest === undefined) return literalSecret(text)
-  if (scheme === 'env') return new Secret({ kind: 'env', variable: rest })
-  if (scheme === 'file') return new Secret({ kind: 'file', path: rest })
+  if (scheme === 'env') return new Secret({ kind: 'env', variable: rest, environment })
+  if (scheme === 'file') return new Secret({ kind: 'file', path: absolute(rest) })
   return new Secret({ kind: 'command', command: rest })
 }

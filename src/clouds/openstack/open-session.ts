@@ -20,8 +20,6 @@ import { keepToken } from './token-keeper.ts'
 export interface OpenSessionOptions extends AbortOptions {
   /** Asks a person for a secret that is configured as `ask`. */
   ask?: AskSecret | undefined
-  /** Variables for secrets configured as `env:`; those of the process otherwise. */
-  environment?: NodeJS.ProcessEnv | undefined
   retries?: RetryPolicy
 }
 
@@ -49,7 +47,6 @@ export function openSession(
     settings,
     openClient,
     ask: options.ask,
-    environment: options.environment,
     signal: options.signal,
   })
   const addresses = new Map<string, Promise<ServiceAddress>>()

@@ -3,6 +3,7 @@ import { type AskSecret, resolveSecret } from '../../config/resolve-secret.ts'
 import { Secret } from '../../config/secret.ts'
 import { throwIfCancelled } from '../../core/abort.ts'
 import { abortable } from '../../transfer/abortable.ts'
+import { CloudError } from '../errors.ts'
 import type { HttpClient } from './http-client.ts'
 import { type SignedIn, signIn } from './sign-in.ts'
 
@@ -20,7 +21,6 @@ export interface TokenKeeperOptions {
   settings: OpenStackSettings
   openClient: () => Promise<HttpClient>
   ask: AskSecret | undefined
-  environment: NodeJS.ProcessEnv | undefined
   signal: AbortSignal | undefined
 }
 
@@ -49,6 +49,12 @@ export function keepToken(options: TokenKeeperOptions): TokenKeeper {
   }
 
   function renew(): Promise<SignedIn> {
+    if (settings.problem !== undefined) {
+      const message = `Cloud "${cloudName}" cannot be used: ${settings.problem}.`
+      return Promise.reject(
+        new CloudError('CLOUD_CREDENTIALS_INVALID', message, { hint: `It comes from ${settings.origin}.` }),
+      )
+    }
     const renewed = options
       .openClient()
       .then((client) =>
@@ -80,7 +86,6 @@ export function keepToken(options: TokenKeeperOptions): TokenKeeper {
     const value = await resolveSecret(secret, {
       what: `the ${what} of cloud "${cloudName}"`,
       ask: options.ask,
-      environment: options.environment,
       signal,
     })
     revealed.set(secret, value)

@@ -142,7 +142,7 @@ export interface NewImage {
 }
 
 /** Changes to an image; what is absent stays. A property set to null is removed. */
-export interface ImageChanges {
+export type ImageChanges = {
   name?: string
   visibility?: Visibility
   minDisk?: number
@@ -212,7 +212,10 @@ export interface ImageService {
    * @throws CloudError `CLOUD_UNSUPPORTED` where sharing needs no answer | `IMAGE_NOT_FOUND` when nothing was offered
    */
   accept(id: string, options?: AbortOptions): Promise<ImageMember>
-  /** Forbids reading the data to everybody but administrators; `reactivate` allows it again. */
+  /**
+   * Forbids reading the data to everybody but administrators; `reactivate` allows it again.
+   * @throws CloudError `IMAGE_STATE` when it has no data
+   */
   deactivate(id: string, options?: AbortOptions): Promise<CloudImage>
   reactivate(id: string, options?: AbortOptions): Promise<CloudImage>
   /** @throws CloudError `IMAGE_NOT_FOUND` | `IMAGE_PROTECTED` | `IMAGE_IN_USE` */

@@ -5,6 +5,7 @@ import { createImageOperation } from './create-image.ts'
 import { downloadImageOperation } from './download-image.ts'
 import type { Environment } from './environment.ts'
 import { exportImageOperation } from './export-image.ts'
+import { migrateImageOperation } from './migrate-image.ts'
 import { snapshotOperation } from './snapshot-instance.ts'
 import { uploadImageOperation } from './upload-image.ts'
 
@@ -13,6 +14,7 @@ export function allOperations(environment: Environment): OperationDefinition[] {
   return [
     createImageOperation(environment),
     snapshotOperation(environment),
+    migrateImageOperation(environment),
     exportImageOperation(environment),
     convertImageOperation(environment),
     cleanFileOperation(environment),

@@ -1,6 +1,4 @@
 import { z } from 'zod'
-import type { Cloud } from '../clouds/cloud.ts'
-import { ImagewrightError } from '../core/errors.ts'
 import type { JobContext } from '../jobs/job.ts'
 import type { OperationDefinition } from '../jobs/operation-definition.ts'
 import { bringRelated } from './bring-related.ts'
@@ -9,19 +7,12 @@ import { cleaningInput } from './cleaning-input.ts'
 import { describeCopy } from './describe-copy.ts'
 import type { Environment } from './environment.ts'
 import { findInstance } from './find.ts'
+import { finishSnapshot } from './finish-snapshot.ts'
 import { openForCopy } from './open-for-copy.ts'
 import { refuseTakenName } from './record-image.ts'
 import { storageInput } from './storage-input.ts'
 import { type StoredImage, storeImage } from './store-image.ts'
-import {
-  type Consistency,
-  releaseSnapshot,
-  requireSnapshotState,
-  snapshotKey,
-  type TakenSnapshot,
-  takeSnapshot,
-  useSnapshot,
-} from './take-snapshot.ts'
+import { type Consistency, requireSnapshotState, takeSnapshot, useSnapshot } from './take-snapshot.ts'
 
 const createImageInput = z.strictObject({
   cloud: z.string(),
@@ -115,33 +106,11 @@ async function createImage(
   const { id, consistency, borrowed } = snapshot
   const keep = input.keepSnapshot || borrowed
   const kept = await context.step('release', keep ? 'Keeping the snapshot' : 'Releasing the snapshot', () =>
-    keep ? keepSnapshot(context, snapshot) : dropSnapshot(context, source, snapshot),
+    finishSnapshot(context, source, { snapshot, keep }),
   )
   return {
     ...stored,
     instance: { cloud: source.name, ...instance },
     snapshot: { id, consistency, kept },
   }
-}
-
-async function keepSnapshot(context: JobContext, { borrowed }: TakenSnapshot): Promise<true> {
-  if (!borrowed) await context.ledger.kept(snapshotKey(context))
-  return true
-}
-
-/** Gives whether it is still there. The image is proved and published: a snapshot in the way does not take it back. */
-async function dropSnapshot(context: JobContext, cloud: Cloud, snapshot: TakenSnapshot): Promise<boolean> {
-  try {
-    await releaseSnapshot(context, cloud, snapshot)
-  } catch (error) {
-    if (context.signal.aborted || !(error instanceof ImagewrightError)) throw error
-    context.emit({
-      type: 'warning',
-      code: 'SNAPSHOT_LEFT',
-      message: `The snapshot ${cloud.name}:${snapshot.id} could not be deleted: ${error.message}`,
-      hint: `Delete it later with: imagewright jobs undo ${context.jobId}`,
-    })
-    return true
-  }
-  return false
 }

@@ -18,6 +18,7 @@ export class OperationError extends ImagewrightError<keyof typeof operationError
 /** Codes of warnings an operation gives on its way; the work goes on. */
 export const operationWarningCodes = {
   PROPERTIES_SKIPPED: 'The image does without some properties that the target cloud refused.',
+  RELATED_IMAGE_LEFT: 'A kernel or ramdisk image that an image refers to could not be brought along.',
   SOURCE_SPOOLED: 'A server gives no parts of an image, so all of it goes to a temporary file first.',
   SOURCE_UNPROVED: 'The source cloud has recorded no checksum, so what was read cannot be compared.',
   TRANSFER_RETRIED: 'A transfer broke on the wire and was started again.',

@@ -20,9 +20,13 @@ export async function findCopy(
   { source, image, signal }: AbortOptions & { source: Cloud; image: CloudImage },
 ): Promise<CloudImage | null> {
   const { imagewright_source = '' } = lineageOf(source, image)
-  const made = await collect(target.images.list({ properties: { imagewright_source } }, { signal }))
+  const properties = { imagewright_source }
+  const made = [
+    ...(await collect(target.images.list({ properties }, { signal }))),
+    ...(await collect(target.images.list({ properties, hidden: true }, { signal }))),
+  ]
   const [newest] = made
-    .filter(({ id, status }) => status === 'active' && !(target.name === source.name && id === image.id))
+    .filter(({ status }) => status === 'active')
     .sort((one, other) => (one.createdAt < other.createdAt ? 1 : -1))
   if (newest) return newest
   return target.name === source.name ? null : imageWithId(target, image.id, { signal })

@@ -1,10 +1,12 @@
 import { resolve } from 'node:path'
 import type { Writable } from 'node:stream'
+import type { z } from 'zod'
 import type { CloudCheck } from '../clouds/cloud.ts'
 import { CloudError } from '../clouds/errors.ts'
 import type { Config } from '../config/config.ts'
 import { removeCloud } from '../config/edit-config.ts'
 import { loadConfig } from '../config/load-config.ts'
+import type { AskSecret } from '../config/resolve-secret.ts'
 import type { AbortOptions } from '../core/abort.ts'
 import type { Json } from '../core/json.ts'
 import type { CleaningPlan } from '../guest/cleaning/plan.ts'
@@ -20,9 +22,12 @@ import { type Images, openImages } from './images.ts'
 import type { Inspection } from './inspect-thing.ts'
 import { type Instances, openInstances } from './instances.ts'
 import { JobRunner } from './job-runner.ts'
+import type { MigrateImageResult } from './migrate-image.ts'
+import type { migrateImageInput } from './migrate-input.ts'
+import type { MigratePlan } from './migrate-plan.ts'
 import type { OperationHandle } from './operation-handle.ts'
 import { outputFormatOf } from './output-format.ts'
-import { parseCloudReference, parseReference } from './reference.ts'
+import { parseCloudReference, parseReference, parseTarget } from './reference.ts'
 import type {
   CleanFileRequest,
   CleanStoredImageRequest,
@@ -30,6 +35,7 @@ import type {
   CreateImageRequest,
   ExportRequest,
   FileRequest,
+  MigrateImageRequest,
   UploadRequest,
 } from './requests.ts'
 import type { SnapshotResult } from './snapshot-instance.ts'
@@ -42,6 +48,8 @@ export interface OpenOptions {
   configPath?: string
   /** Variables that say where things are, instead of those of the process. */
   environment?: Readonly<Record<string, string | undefined>>
+  /** Asks a person for a secret that is configured as `ask`. Without it, such a cloud cannot be signed in to. */
+  ask?: AskSecret
   /** Leave what a failed job made, so that it can be resumed at the failed step; undone otherwise. */
   keepFailedJobs?: boolean
 }
@@ -61,9 +69,9 @@ export class Imagewright {
   readonly #clouds: CloudAccess
   readonly #runner: JobRunner
 
-  private constructor(config: Config, { keepFailedJobs = false }: OpenOptions) {
+  private constructor(config: Config, { ask, keepFailedJobs = false }: OpenOptions) {
     this.config = config
-    this.#clouds = openCloudAccess(config)
+    this.#clouds = openCloudAccess(config, { ask })
     this.images = openImages(this.#clouds)
     this.instances = openInstances(this.#clouds)
     this.#runner = new JobRunner({ config, clouds: this.#clouds }, { keepFailed: keepFailedJobs })
@@ -93,6 +101,33 @@ export class Imagewright {
   ): Promise<CreatePlan> {
     const { planCreateImage } = await import('./create-plan.ts')
     return planCreateImage(this.#clouds, createImageInput(instance, name, request), options)
+  }
+
+  /**
+   * An image, or an instance, of one cloud as an image of another.
+   * @param target `CLOUD`, or `CLOUD:NAME` for another name than the source has
+   */
+  migrateImage(
+    source: string,
+    target: string,
+    request: MigrateImageRequest = {},
+  ): OperationHandle<MigrateImageResult> {
+    return this.#runner.start<MigrateImageResult>('migrate', migrateInput(source, target, request))
+  }
+
+  /** What `migrateImage` would do. Looks only; takes no snapshot. */
+  async planMigrateImage(
+    source: string,
+    target: string,
+    request: MigrateImageRequest = {},
+    options: AbortOptions = {},
+  ): Promise<MigratePlan> {
+    const [{ planMigrateImage }, { migrateImageInput }] = await Promise.all([
+      import('./migrate-plan.ts'),
+      import('./migrate-input.ts'),
+    ])
+    const input = migrateImageInput.parse(migrateInput(source, target, request))
+    return planMigrateImage(this.#clouds, input, options)
   }
 
   /** The cloud's own snapshot of an instance, untouched. */
@@ -297,7 +332,7 @@ export class Imagewright {
 function createImageInput(
   instance: string,
   name: string,
-  { to, clean, storage, keepSnapshot, reuseSnapshot }: CreateImageRequest,
+  { to, clean, storage, keepSnapshot, reuseSnapshot, sourceProof }: CreateImageRequest,
 ): CreateImageInput {
   const reference = parseCloudReference(instance)
   return {
@@ -309,6 +344,25 @@ function createImageInput(
     storage: storageInput.parse(storage ?? {}),
     keepSnapshot: keepSnapshot ?? false,
     ...(reuseSnapshot ? { reuseSnapshot } : {}),
+    ...(sourceProof ? { sourceProof } : {}),
+  }
+}
+
+function migrateInput(
+  source: string,
+  target: string,
+  { clean, storage, ...rest }: MigrateImageRequest,
+): z.input<typeof migrateImageInput> {
+  const from = parseCloudReference(source)
+  const to = parseTarget(target)
+  return {
+    cloud: from.cloud,
+    thing: from.thing,
+    target: to.cloud,
+    ...(to.name ? { name: to.name } : {}),
+    clean: clean ? cleaningInput.parse(clean) : null,
+    storage: storage ?? {},
+    ...rest,
   }
 }
 

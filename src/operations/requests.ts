@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import type { OutputFormat } from '../disk/write-disk.ts'
 import type { CleaningInput } from './cleaning-input.ts'
+import type { SourceProofMode } from './open-image-disk.ts'
 import type { storageInput } from './storage-input.ts'
 import type { FileInput } from './store-file.ts'
 
@@ -18,6 +19,21 @@ export interface CreateImageRequest {
   storage?: StorageRequest
   keepSnapshot?: boolean
   reuseSnapshot?: string
+  sourceProof?: SourceProofMode
+}
+
+export interface MigrateImageRequest {
+  /** null or absent: not at all. */
+  clean?: Partial<CleaningInput> | null
+  /** Visibility and members are those of the source when absent and `sync` is set, private otherwise. */
+  storage?: StorageRequest
+  /** Give the new image the id of its source. */
+  sameId?: boolean
+  /** Bring an image that was migrated before to the source's state; its data are copied only where they differ. */
+  sync?: boolean
+  sourceProof?: SourceProofMode
+  /** Of an instance: keep the snapshot that is taken. */
+  keepSnapshot?: boolean
 }
 
 export interface ExportRequest extends FileRequest {

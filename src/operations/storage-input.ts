@@ -1,12 +1,14 @@
 import { z } from 'zod'
 import { outputFormats } from '../disk/write-disk.ts'
 
+export const visibilities = ['private', 'shared', 'community', 'public'] as const
+
 /** How and for whom an image is stored, as a job keeps it. */
 export const storageInput = z.strictObject({
   /** Container format; the cloud's preferred one when absent. */
   format: z.enum(outputFormats).optional(),
   compression: z.enum(['zlib', 'zstd']).optional(),
-  visibility: z.enum(['private', 'shared', 'community', 'public']).default('private'),
+  visibility: z.enum(visibilities).default('private'),
   members: z.array(z.string()).default([]),
   /** They win over those that are carried over from the source. */
   properties: z.record(z.string(), z.string()).default({}),

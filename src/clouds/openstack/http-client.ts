@@ -1,9 +1,9 @@
 import { Readable } from 'node:stream'
-import { Agent, type Dispatcher, request } from 'undici'
+import { Agent, type Dispatcher, EnvHttpProxyAgent, request } from 'undici'
 import type { OpenStackSettings } from '../../config/openstack-settings.ts'
 import { type AbortOptions, sleep, throwIfCancelled } from '../../core/abort.ts'
 import { connectionError, isNeverSent, isUntrusted } from './connection-error.ts'
-import { tlsOptions } from './tls-options.ts'
+import { type TlsOptions, tlsOptions } from './tls-options.ts'
 
 export interface HttpRequest extends AbortOptions {
   method: Dispatcher.HttpMethod
@@ -56,11 +56,7 @@ export async function openHttpClient(
   policy: RetryPolicy = usualRetries,
 ): Promise<HttpClient> {
   const patience = settings.timeout === undefined ? answerTimeout : settings.timeout * 1000
-  const agent = new Agent({
-    connect: { timeout: connectTimeout, ...(await tlsOptions(cloudName, settings)) },
-    bodyTimeout: silenceTimeout,
-    allowH2: false,
-  })
+  const agent = openAgent(await tlsOptions(cloudName, settings))
 
   return {
     async send(sent) {
@@ -86,9 +82,20 @@ export async function openHttpClient(
   }
 }
 
+/** Goes through the proxies that `https_proxy`, `http_proxy` and `no_proxy` name, as the OpenStack clients do. */
+function openAgent(tls: TlsOptions): Dispatcher {
+  const connect = { timeout: connectTimeout, ...tls }
+  const options = { connect, bodyTimeout: silenceTimeout, allowH2: false }
+  const { HTTPS_PROXY, HTTP_PROXY, NO_PROXY } = process.env
+  const { https_proxy = HTTPS_PROXY, http_proxy = HTTP_PROXY, no_proxy = NO_PROXY } = process.env
+  if (!https_proxy && !http_proxy) return new Agent(options)
+  const noProxy = ['localhost', '127.0.0.1', '[::1]', ...(no_proxy ? [no_proxy] : [])].join(',')
+  return new EnvHttpProxyAgent({ ...options, requestTls: connect, noProxy })
+}
+
 /** @throws whatever the streamed body threw, as it is */
 async function sendOnce(
-  agent: Agent,
+  agent: Dispatcher,
   sent: HttpRequest,
   patience: number,
 ): Promise<{ answer: HttpAnswer } | { error: unknown }> {

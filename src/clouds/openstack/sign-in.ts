@@ -60,7 +60,7 @@ export async function signIn(client: HttpClient, options: SignInOptions): Promis
     signal,
   })
   if (answer.statusCode !== 201 && answer.statusCode !== 200) {
-    throw await signInRefusal(client, answer, { asked, base })
+    throw await signInRefusal(client, answer, { asked, base, authType: settings.authType })
   }
   const headers = plainHeaders(answer)
   const text = await readText(answer, asked, 8 * MiB)
@@ -110,17 +110,20 @@ export function identityBase(cloudName: string, authUrl: string | undefined): st
 async function signInRefusal(
   client: HttpClient,
   answer: HttpAnswer,
-  { asked, base }: { asked: AnsweredRequest; base: string },
+  { asked, base, authType }: { asked: AnsweredRequest; base: string; authType: string | undefined },
 ): Promise<CloudError> {
   const { cloudName, signal } = asked
+  const { statusCode, headers } = answer
   const error = await refusal(answer, asked, 'identity')
-  if (answer.statusCode === 401) {
+  const { details } = error
+  if (statusCode === 401) {
     return new CloudError('CLOUD_SIGN_IN_FAILED', error.message, {
-      hint: 'Check user, password, project and their domains; Keystone does not say which of them is wrong.',
-      details: error.details,
+      hint: signInHint(headers, authType),
+      details,
     })
   }
-  if (answer.statusCode !== 404) return error
+  if (error.code === 'CLOUD_FAILED' || error.code === 'CLOUD_FORBIDDEN') return error
+  // Something else than Keystone v3 answers there: find out what, as far as it says.
   const offered = await offeredVersions(new URL(`${base}/`), (url) =>
     client.send({ method: 'GET', url, headers: {}, repeatable: true, signal }),
   )
@@ -128,12 +131,23 @@ async function signInRefusal(
   if (versions.length > 0 && !versions.some((version) => version.startsWith('v3'))) {
     return new CloudError(
       'CLOUD_UNSUPPORTED',
-      `Cloud "${cloudName}" offers only version ${versions.join(', ')} of the identity service; Imagewright needs v3.`,
-      { details: error.details },
+      `Cloud "${cloudName}" offers only ${versions.join(', ')} at ${base}; Imagewright needs the identity service v3.`,
+      { details },
     )
   }
-  return new CloudError('CLOUD_SIGN_IN_FAILED', `There is no identity service v3 at ${base}.`, {
-    hint: 'Check the auth_url; it ends before /v3.',
-    details: error.details,
-  })
+  if (versions.length > 0 && statusCode !== 404) return error
+  return new CloudError(
+    'CLOUD_SIGN_IN_FAILED',
+    `Cloud "${cloudName}": there is no identity service v3 at ${base} (${statusCode}).`,
+    { hint: error.hint ?? 'Check the auth_url: it is the address of Keystone, without /v3.', details },
+  )
+}
+
+function signInHint(headers: HttpAnswer['headers'], authType: string | undefined): string {
+  if (headers['openstack-auth-receipt']) {
+    return 'The cloud wants more than a password. An application credential signs in without a second factor.'
+  }
+  if (authType?.endsWith('token'))
+    return 'The token has expired or been revoked. A token cannot renew itself.'
+  return 'Check user, password, project and their domains; Keystone does not say which of them is wrong.'
 }

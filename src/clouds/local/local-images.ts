@@ -99,13 +99,12 @@ export function localImages(stores: LocalStores): ImageService {
     },
 
     async deactivate(id, options) {
-      const deactivate = (record: ImageRecord) => withStatus(readable(record), 'deactivated')
+      const deactivate = (record: ImageRecord) => withStatus(record, 'deactivated')
       return toCloudImage(found(await images.change(id, deactivate, options), id))
     },
 
     async reactivate(id, options) {
-      const reactivate = (record: ImageRecord) =>
-        withStatus(record.status === 'deactivated' ? record : readable(record), 'active')
+      const reactivate = (record: ImageRecord) => withStatus(record, 'active')
       return toCloudImage(found(await images.change(id, reactivate, options), id))
     },
 
@@ -199,7 +198,10 @@ function changed(record: ImageRecord, changes: ImageChanges): ImageRecord {
   }
 }
 
-function withStatus(record: ImageRecord, status: ImageRecord['status']): ImageRecord {
+function withStatus(record: ImageRecord, status: 'active' | 'deactivated'): ImageRecord {
+  if (record.status === 'pending') {
+    throw new CloudError('IMAGE_STATE', `Image ${nameOf(record)} has no data yet, so none can be ${status}.`)
+  }
   return { ...record, status, updatedAt: new Date().toISOString() }
 }
 

@@ -17,15 +17,35 @@ type PatchOperation = { op: 'add' | 'replace'; path: string; value: unknown } | 
 /** How often changes that another update has undone are made again. */
 const tries = 5
 
+/** The last update of each image that is being changed by this process. */
+const turns = new Map<string, Promise<unknown>>()
+
 /**
  * Changes an image (`PATCH images/{id}`). Glance reads the record, changes it and writes all of it back, so that of two
- * updates at once one can undo the other: what was asked for is looked for afterwards, and done again where it is missing.
+ * updates at once one undoes the other. Those of this process therefore take turns. What another process undoes is
+ * done again if it can be seen right afterwards.
  */
-export async function updateInGlance(
+export function updateInGlance(
   session: OpenStackSession,
   id: string,
   changes: ImageChanges,
-  { signal }: AbortOptions = {},
+  options: AbortOptions = {},
+): Promise<CloudImage> {
+  const before = turns.get(id) ?? Promise.resolve()
+  const updated = before.then(() => update(session, id, changes, options))
+  const turn = updated.catch(() => undefined)
+  turns.set(id, turn)
+  turn.then(() => {
+    if (turns.get(id) === turn) turns.delete(id)
+  })
+  return updated
+}
+
+async function update(
+  session: OpenStackSession,
+  id: string,
+  changes: ImageChanges,
+  { signal }: AbortOptions,
 ): Promise<CloudImage> {
   let record = await getRecord(session, id, { signal })
   for (let attempt = 1; ; attempt += 1) {

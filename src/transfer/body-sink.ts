@@ -12,7 +12,10 @@ export interface BodySink extends ByteSink {
   readonly body: AsyncIterable<Uint8Array>
   /** Bytes written so far. */
   readonly written: number
-  /** Makes every write fail with `error`: whoever takes the body has gone away. */
+  /**
+   * Makes every write fail with `error`: whoever takes the body has gone away. Without it, writes fail with
+   * `OUTPUT_CLOSED` when the body is not iterated to its end.
+   */
   fail(error: unknown): void
 }
 
@@ -65,14 +68,19 @@ export function createBodySink(name: string): BodySink {
   }
 
   async function* body(): AsyncGenerator<Uint8Array, void, undefined> {
-    for (;;) {
-      while (!slot && !ended && !failure) await change.promise
-      if (failure) throw failure.error
-      const bytes = slot
-      if (!bytes) return
-      slot = null
-      changed()
-      yield bytes
+    try {
+      for (;;) {
+        while (!slot && !ended && !failure) await change.promise
+        if (failure) throw failure.error
+        const bytes = slot
+        if (!bytes) return
+        slot = null
+        changed()
+        yield bytes
+      }
+    } finally {
+      // Nobody takes anything any more: who still writes must not wait for ever.
+      fail(outputClosed(name))
     }
   }
 

@@ -2,6 +2,7 @@ import { type AbortOptions, sleep, throwIfCancelled } from '../../core/abort.ts'
 import { type BodySink, createBodySink } from '../../transfer/body-sink.ts'
 import type { ByteSink } from '../../transfer/byte-sink.ts'
 import type { Digests } from '../../transfer/digests.ts'
+import { TransferError } from '../../transfer/errors.ts'
 import { hashingSink } from '../../transfer/hashing-sink.ts'
 import type { CloudImage, UploadOptions } from '../cloud.ts'
 import { CloudError } from '../errors.ts'
@@ -92,11 +93,24 @@ async function send(
     await answered
     return { sent }
   } catch (error) {
+    const refused = isOutputClosed(error) ? await rejectionOf(answered) : null
     stop.abort()
     await sink.abort()
-    await answered.catch(() => undefined)
-    return { error, sent }
+    await rejectionOf(answered)
+    return { error: refused ? refused.error : error, sent }
   }
+}
+
+/** The connection has closed before everything was sent: the request says why. */
+function isOutputClosed(error: unknown): boolean {
+  return error instanceof TransferError && error.code === 'OUTPUT_CLOSED'
+}
+
+async function rejectionOf(promise: Promise<unknown>): Promise<{ error: unknown } | null> {
+  return promise.then(
+    () => null,
+    (error: unknown) => ({ error }),
+  )
 }
 
 async function finish(

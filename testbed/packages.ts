@@ -16,6 +16,7 @@ const packages = {
   busybox: 'busybox-static',
   'grub-mkimage': 'grub-common',
   '/usr/lib/grub/i386-pc/boot.img': 'grub-pc-bin',
+  openstack: 'python3-openstackclient',
   ssh: 'openssh-client',
   'ssh-keygen': 'openssh-client',
 } as const

@@ -24,6 +24,7 @@ export interface OpenStackClouds {
  */
 export async function readOpenStackClouds(options: FindOptions): Promise<OpenStackClouds> {
   const { clouds: entries, profiles, paths, problems } = await readOpenStackFiles(options)
+  const home = options.environment.HOME || homedir()
   const all = new Map<string, { entry: RawSettings; origin: string }>()
   const origin = paths.join(', ')
   for (const [name, entry] of entries) all.set(name, { entry, origin })
@@ -41,7 +42,7 @@ export async function readOpenStackClouds(options: FindOptions): Promise<OpenSta
 
   return {
     clouds: new Map(
-      [...all].map(([name, each]) => [name, openStackSettings(each.entry, { ...each, profiles })]),
+      [...all].map(([name, each]) => [name, openStackSettings(each.entry, { ...each, profiles, home })]),
     ),
     problems,
     configured(own, { origin: ownOrigin, base }) {
@@ -49,12 +50,13 @@ export async function readOpenStackClouds(options: FindOptions): Promise<OpenSta
       const found = cloud === undefined ? undefined : all.get(cloud)
       const { plain, secrets } = separate(auth ?? {}, {
         environment: options.environment,
-        absolute: (path) => absolute(base, path),
+        absolute: (path) => absolute(path, { base, home }),
       })
-      const inline = rawSettings({ ...rest, ...filesOf(own, base), auth: plain }) ?? {}
+      const inline = rawSettings({ ...rest, ...filesOf(own, { base, home }), auth: plain }) ?? {}
       const settings = openStackSettings(mergeRaw(found?.entry ?? {}, inline), {
         origin: found ? `${ownOrigin}, ${found.origin}` : ownOrigin,
         profiles,
+        home,
         region,
       })
       const missing = cloud !== undefined && !found
@@ -105,14 +107,20 @@ function separate(
 }
 
 /** Paths of the project's own configuration are relative to its file. */
-function filesOf({ cacert, cert, key }: OpenStackEntry, base: string): Record<string, string> {
+function filesOf({ cacert, cert, key }: OpenStackEntry, folders: Folders): Record<string, string> {
   return {
-    ...(cacert !== undefined && { cacert: absolute(base, cacert) }),
-    ...(cert !== undefined && { cert: absolute(base, cert) }),
-    ...(key !== undefined && { key: absolute(base, key) }),
+    ...(cacert !== undefined && { cacert: absolute(cacert, folders) }),
+    ...(cert !== undefined && { cert: absolute(cert, folders) }),
+    ...(key !== undefined && { key: absolute(key, folders) }),
   }
 }
 
-function absolute(base: string, path: string): string {
-  return path.startsWith('~/') ? join(homedir(), path.slice(2)) : resolve(base, path)
+/** What a relative path and what `~` stand for. */
+interface Folders {
+  readonly base: string
+  readonly home: string
+}
+
+function absolute(path: string, { base, home }: Folders): string {
+  return path.startsWith('~/') ? join(home, path.slice(2)) : resolve(base, path)
 }

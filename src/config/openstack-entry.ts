@@ -1,4 +1,3 @@
-import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { authOfEntry } from './openstack-auth.ts'
 import { knownProfiles } from './openstack-profiles.ts'
@@ -21,6 +20,8 @@ export interface EntryOptions {
   profiles: ReadonlyMap<string, RawSettings>
   /** The region to use of those the entry has; its first otherwise. */
   region?: string | undefined
+  /** The folder that `~` stands for. */
+  home: string
 }
 
 /**
@@ -31,19 +32,20 @@ export interface EntryOptions {
 export function openStackSettings(entry: RawSettings, options: EntryOptions): OpenStackSettings {
   const profile = profileOf(entry, options.profiles)
   const merged = mergeRaw(profile.settings, entry)
-  const region = regionOf(merged, options.region)
+  // A region that the entry names itself need not be one that its profile knows of.
+  const region = regionOf(entry.regions || entry.region_name ? entry : profile.settings, options.region)
   const settings = withPlaceholders({
     ...mergeRaw(merged, region.values),
     ...(region.name !== undefined && { region_name: region.name }),
   })
   const auth = authOfEntry(settings)
   const problem = region.problem ?? (auth.auth_url ? undefined : profile.problem)
-  const authType = textOf(settings.auth_type) ?? textOf(settings.auth_plugin)
+  const authType = textOf(settings.auth_type)
   const interfaces = interfacesOf(settings.interface ?? settings.endpoint_type)
   const verify = truthOf(settings.insecure) === true ? false : truthOf(settings.verify)
-  const cacert = pathOf(settings.cacert)
-  const cert = pathOf(settings.cert)
-  const key = pathOf(settings.key)
+  const cacert = pathOf(settings.cacert, options)
+  const cert = pathOf(settings.cert, options)
+  const key = pathOf(settings.key, options)
   const timeout = Number(textOf(settings.api_timeout))
   return {
     type: 'openstack',
@@ -148,7 +150,7 @@ function truthOf(value: RawValue | undefined): boolean | undefined {
   return /^(true|yes|on)$/i.test(text) ? true : /^(false|no|off)$/i.test(text) ? false : undefined
 }
 
-function pathOf(value: RawValue | undefined): string | undefined {
+function pathOf(value: RawValue | undefined, { home }: EntryOptions): string | undefined {
   const path = textOf(value)
-  return path?.startsWith('~/') ? join(homedir(), path.slice(2)) : path
+  return path?.startsWith('~/') ? join(home, path.slice(2)) : path
 }

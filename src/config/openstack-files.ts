@@ -25,11 +25,18 @@ export interface FindOptions {
  * does: a file that cannot be read or understood is passed over.
  */
 export async function readOpenStackFiles(options: FindOptions): Promise<OpenStackFiles> {
-  const { environment } = options
+  const { environment, workingDirectory } = options
   const folders = openStackFolders(options)
+  const named = (path: string | undefined) => (path ? [resolve(workingDirectory, path)] : [])
   const problems: string[] = []
-  const clouds = await readFirst(candidates('clouds', folders, environment.OS_CLIENT_CONFIG_FILE), problems)
-  const secure = await readFirst(candidates('secure', folders, environment.OS_CLIENT_SECURE_FILE), problems)
+  const clouds = await readFirst(
+    [...named(environment.OS_CLIENT_CONFIG_FILE), ...candidates('clouds', folders)],
+    problems,
+  )
+  const secure = await readFirst(
+    [...named(environment.OS_CLIENT_SECURE_FILE), ...candidates('secure', folders)],
+    problems,
+  )
   const profiles = await readFirst(candidates('clouds-public', folders), problems)
   return {
     clouds: mergeEntries(entriesOf(clouds, 'clouds', problems), entriesOf(secure, 'clouds', problems)),
@@ -54,11 +61,10 @@ function openStackFolders({ environment, workingDirectory }: FindOptions): strin
   return [workingDirectory, ...configured, user, ...site, '/etc/openstack']
 }
 
-function candidates(name: string, folders: readonly string[], first?: string): string[] {
-  const usual = folders.flatMap((folder) =>
-    ['yaml', 'yml', 'json'].map((ending) => resolve(folder, `${name}.${ending}`)),
+function candidates(name: string, folders: readonly string[]): string[] {
+  return folders.flatMap((folder) =>
+    ['yaml', 'yml', 'json'].map((ending) => join(folder, `${name}.${ending}`)),
   )
-  return first ? [resolve(first), ...usual] : usual
 }
 
 interface ReadFile {

@@ -12,7 +12,7 @@ export const knownProfiles: Readonly<Record<string, RawSettings>> = {
     regions: ['nz-por-1', 'nz_wlg_2'],
   },
   citycloud: {
-    auth: { auth_url: 'https://{region_name}.citycloud.com:5000/v3' },
+    auth: { auth_url: 'https://{region_name}.citycloud.com:5000/v3/' },
     regions: ['Buf1', 'Fra1', 'Sto2', 'Kna1', 'dx1', 'tky1'],
   },
   elastx: { auth: { auth_url: 'https://ops.elastx.cloud:5000/v3' }, region_name: 'se-sto' },

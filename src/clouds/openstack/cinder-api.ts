@@ -4,7 +4,7 @@ import { CloudError } from '../errors.ts'
 import { keyProperty } from './image-key.ts'
 import { listPages } from './list-pages.ts'
 import { isCode } from './nova-api.ts'
-import type { OpenStackSession } from './session.ts'
+import type { OpenStackSession, ServiceRequest } from './session.ts'
 
 const volumeShape = z.object({
   id: z.string(),
@@ -67,7 +67,7 @@ export function cinderApi(session: OpenStackSession): CinderApi {
   async function ask<T>(
     path: string,
     shape: z.ZodType<T>,
-    { json, ...rest }: AbortOptions & { json?: unknown; microversion?: string } = {},
+    { json, ...rest }: AbortOptions & Pick<ServiceRequest, 'json' | 'query' | 'microversion'> = {},
   ): Promise<T> {
     const method = json === undefined ? 'GET' : 'POST'
     const request = { method, path, ...(json === undefined ? {} : { json }), ...rest } as const
@@ -93,7 +93,8 @@ export function cinderApi(session: OpenStackSession): CinderApi {
   async function messageOf(id: string): Promise<string> {
     const shape = z.object({ messages: z.array(z.object({ user_message: z.string() })) })
     try {
-      const { messages } = await ask(`messages?resource_uuid=${encodeURIComponent(id)}`, shape, {
+      const { messages } = await ask('messages', shape, {
+        query: { resource_uuid: id },
         microversion: '3.5',
       })
       return messages[0] ? ` ${messages[0].user_message}` : ''

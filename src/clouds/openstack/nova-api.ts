@@ -36,7 +36,7 @@ export interface WaitOptions extends AbortOptions {
 }
 
 /** Nova's ids; anything else is never asked for. */
-const serverId = z.uuid()
+const serverId = z.guid()
 
 export function novaApi(session: OpenStackSession): NovaApi {
   async function server(id: string, { signal }: AbortOptions = {}): Promise<NovaServer> {

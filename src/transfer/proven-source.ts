@@ -1,11 +1,10 @@
-import { hash } from 'node:crypto'
 import { type AbortOptions, throwIfCancelled } from '../core/abort.ts'
 import { KiB, MiB } from '../core/bytes.ts'
 import { BlockCache } from './block-cache.ts'
+import { blockDigests } from './block-digests.ts'
 import type { RandomAccessSource } from './byte-source.ts'
-import type { DigestAlgorithm } from './digests.ts'
-import { Hasher } from './hasher.ts'
 import { fetchBlocks } from './read-blocks.ts'
+import { type BlockPlace, type ExpectedDigest, type Pass, startPass } from './whole-pass.ts'
 
 /*
  * A disk reader jumps: headers, tables, file-system metadata, then mostly from front to end. A checksum is of the whole
@@ -22,7 +21,7 @@ import { fetchBlocks } from './read-blocks.ts'
 
 export interface ProvenSourceOptions {
   /** The digest of the whole; left out where the stream of the source is compared by itself (`provenBy`). */
-  expected?: { algorithm: DigestAlgorithm; value: string }
+  expected?: ExpectedDigest
   /** The error for bytes that are not those of the checksum; `what` completes a sentence about the source. */
   mismatch: (what: string) => Error
 }
@@ -45,7 +44,7 @@ export interface ProveOptions extends AbortOptions {
 const smallestBlock = 256 * KiB
 /** More blocks than this are not kept apart: 8 MiB of digests. */
 const maximumBlocks = 2 ** 18
-const cacheBytes = 32 * MiB
+const cacheBytes = 16 * MiB
 /** A gap this short is passed over rather than jumped. */
 const shortGap = 8 * MiB
 /** So much read in order far ahead of the pass shows that the reader went there to stay. */
@@ -53,7 +52,7 @@ const settledAhead = 4 * MiB
 
 /**
  * Wraps a source that is far away so that what is read of it is proved by the digest of the whole, in one pass and few
- * ranges besides. Holds up to 32 MiB of blocks, 8 MiB of digests, and 8 MiB for hashing, whatever the size.
+ * ranges besides. Holds up to 24 MiB of blocks, 8 MiB of digests, and 8 MiB for hashing, whatever the size.
  */
 export function provenSource(source: RandomAccessSource, options: ProvenSourceOptions): ProvenSource {
   const { size } = source
@@ -78,31 +77,32 @@ export function provenSource(source: RandomAccessSource, options: ProvenSourceOp
     pass = startPass({ source, blockSize, blockCount, expected, mismatch, signal }, (index, bytes) => {
       // What nobody can ask for again needs no digest of its own.
       if (rereads || digests.has(index)) digests.add(index, bytes)
-      if (rereads) cache.put(index, Promise.resolve(bytes))
     })
     return pass
   }
 
   /** Whether the pass is where this read goes, or should go there. */
-  function follows(passing: Pass, index: number, { position, length }: { position: number; length: number }) {
-    if (index < passing.next) return false
-    if ((index - passing.next) * blockSize <= shortGap) return true
+  function follows({ next }: Pass, { position, length, last }: ReadRange): boolean {
+    if (last < next) return false
+    if (position - next * blockSize <= shortGap) return true
     const goesOn = position >= ahead.end && position - ahead.end <= shortGap
     ahead.bytes = goesOn ? ahead.bytes + length : length
     ahead.end = position + length
     return ahead.bytes >= settledAhead
   }
 
-  async function blockAt(index: number, last: number, read: ReadRange): Promise<Uint8Array> {
+  /** Fills `target`, which ends with the block at the latest. */
+  async function readBlock(
+    target: Uint8Array,
+    { index, from }: BlockPlace,
+    { joins, last, signal }: ReadRange & { joins: boolean },
+  ): Promise<void> {
     const cached = cache.get(index)
-    if (cached) return cached
-    if (pass && follows(pass, index, read)) {
-      await pass.advance(index + 1)
-      const passed = cache.get(index)
-      if (passed) return passed
-    }
-    const { signal } = read
-    return fetchBlocks({ source, cache, blockSize, first: index, last, signal, onBlock: digests.add })
+    if (!cached && pass && (await pass.copy(target, { index, from }, joins))) return
+    const fetch = () =>
+      fetchBlocks({ source, cache, blockSize, first: index, last, signal, onBlock: digests.add })
+    const block = await (cached ?? fetch())
+    target.set(block.subarray(from, from + target.length))
   }
 
   return {
@@ -114,13 +114,18 @@ export function provenSource(source: RandomAccessSource, options: ProvenSourceOp
       throwIfCancelled(signal)
       if (!readable) throw new Error(`${source.name} is read after its proof.`)
       const end = Math.min(position + target.length, size)
-      const last = Math.ceil(end / blockSize) - 1
+      const range = {
+        position,
+        length: end - position,
+        last: Math.ceil(end / blockSize) - 1,
+        signal,
+      }
+      const joins = pass !== undefined && follows(pass, range)
       for (let at = position; at < end; ) {
         const index = Math.floor(at / blockSize)
-        const block = await blockAt(index, last, { position: at, length: end - at, signal })
         const from = at - index * blockSize
-        const part = block.subarray(from, Math.min(block.length, from + end - at))
-        target.set(part, at - position)
+        const part = target.subarray(at - position, Math.min(end, (index + 1) * blockSize) - position)
+        await readBlock(part, { index, from }, { ...range, joins })
         at += part.length
       }
       return Math.max(0, end - position)
@@ -158,116 +163,8 @@ export function provenSource(source: RandomAccessSource, options: ProvenSourceOp
 interface ReadRange extends AbortOptions {
   position: number
   length: number
-}
-
-interface Pass {
-  /** Number of the block that comes next. */
-  readonly next: number
-  /** Passes over every block before number `until`. Calls take their turn. */
-  advance(until: number): Promise<void>
-  /** The next block itself. */
-  take(): Promise<Uint8Array>
-  /** After the last block: makes sure that nothing follows it, and compares. May be called twice. */
-  finish(): Promise<void>
-  close(): Promise<void>
-}
-
-interface PassOptions extends AbortOptions {
-  source: RandomAccessSource
-  blockSize: number
-  blockCount: number
-  expected: ProvenSourceOptions['expected']
-  mismatch: ProvenSourceOptions['mismatch']
-}
-
-function startPass(
-  { source, blockSize, blockCount, expected, mismatch, signal }: PassOptions,
-  onBlock: (index: number, bytes: Uint8Array) => void,
-): Pass {
-  const chunks = source.stream({ signal })[Symbol.asyncIterator]()
-  const hasher = expected ? new Hasher([expected.algorithm]) : null
-  let chunk: Uint8Array = new Uint8Array()
-  let next = 0
-  let turn: Promise<unknown> = Promise.resolve()
-  let finished: Promise<void> | undefined
-
-  async function take(): Promise<Uint8Array> {
-    const block = Buffer.allocUnsafeSlow(Math.min(blockSize, source.size - next * blockSize))
-    for (let filled = 0; filled < block.length; ) {
-      if (chunk.length === 0) {
-        const { done, value } = await chunks.next()
-        if (done) throw mismatch(`ends at byte ${next * blockSize + filled} instead of ${source.size}`)
-        chunk = value
-      }
-      const part = chunk.subarray(0, block.length - filled)
-      block.set(part, filled)
-      chunk = chunk.subarray(part.length)
-      filled += part.length
-    }
-    onBlock(next, block)
-    await hasher?.update(block, { signal })
-    next += 1
-    return block
-  }
-
-  async function compare(): Promise<void> {
-    while (chunk.length === 0) {
-      const { done, value } = await chunks.next()
-      if (done) break
-      chunk = value
-    }
-    if (chunk.length > 0) throw mismatch(`goes on after its ${source.size} bytes`)
-    if (!hasher || !expected) return
-    const digests = await hasher.digests({ signal })
-    if (digests[expected.algorithm] !== expected.value) {
-      throw mismatch(`does not have the ${expected.algorithm} that was recorded for it`)
-    }
-  }
-
-  return {
-    get next() {
-      return next
-    },
-    advance(until) {
-      const advanced = turn.then(async () => {
-        while (next < Math.min(until, blockCount)) await take()
-      })
-      // A pass that failed cannot go on: whoever comes next fails as well.
-      turn = advanced
-      advanced.catch(() => undefined)
-      return advanced
-    },
-    take,
-    finish: () => {
-      finished ??= compare()
-      return finished
-    },
-    async close() {
-      await hasher?.close()
-      await chunks.return?.()
-    },
-  }
-}
-
-const digestLength = 32
-
-/** A SHA-256 for each block that has been seen; a second sight of it must be the same. */
-function blockDigests(
-  count: number,
-  mismatch: (index: number) => Error,
-): { has(index: number): boolean; add(index: number, bytes: Uint8Array): void } {
-  const digests = Buffer.alloc(count * digestLength)
-  const known = new Uint8Array(count)
-  return {
-    has: (index) => known[index] === 1,
-    add(index, bytes) {
-      const digest = hash('sha256', bytes, 'buffer')
-      const place = digests.subarray(index * digestLength, (index + 1) * digestLength)
-      if (known[index] === 1 && !place.equals(digest)) throw mismatch(index)
-      place.set(digest)
-      known[index] = 1
-    },
-  }
+  /** Number of the last block that is wanted. */
+  last: number
 }
 
 function blockSizeFor(size: number): number {

@@ -100,14 +100,14 @@ async function sendOnce(
   patience: number,
 ): Promise<{ answer: HttpAnswer } | { error: unknown }> {
   const failure: { error?: unknown } = {}
-  const body = typeof sent.body === 'object' ? readableOf(sent.body, failure) : (sent.body ?? null)
+  const streamed = isStreamed(sent) ? readableOf(sent.body, failure) : null
   try {
     const answer = await request(sent.url, {
       dispatcher: agent,
       method: sent.method,
       headers: { ...sent.headers },
-      headersTimeout: typeof body === 'object' && body ? uploadAnswerTimeout : patience,
-      body,
+      headersTimeout: streamed ? uploadAnswerTimeout : patience,
+      body: streamed ?? (typeof sent.body === 'string' ? sent.body : null),
       signal: sent.signal ?? null,
     })
     return { answer }
@@ -132,17 +132,20 @@ function readableOf(body: AsyncIterable<Uint8Array>, failure: { error?: unknown 
 
 /** Milliseconds until the request is sent again; null when this is the answer. */
 function delayAfter(answer: HttpAnswer, sent: HttpRequest, backOff: number): number | null {
-  // "Too many requests" means that nothing was begun, so that even a POST is safe. What was streamed is gone.
-  const again =
-    answer.statusCode === 429
-      ? typeof sent.body !== 'object'
-      : passingFailures.has(answer.statusCode) && sent.repeatable
+  // What was streamed is gone: a second request would store nothing, or the rest.
+  if (isStreamed(sent)) return null
+  // "Too many requests" means that nothing was begun, so that even a POST is safe.
+  const again = answer.statusCode === 429 || (passingFailures.has(answer.statusCode) && sent.repeatable)
   return again ? (retryAfter(answer.headers['retry-after']) ?? backOff) : null
 }
 
 function mayRepeatAfter(error: unknown, sent: HttpRequest): boolean {
-  if (typeof sent.body === 'object' || isUntrusted(error)) return false
+  if (isStreamed(sent) || isUntrusted(error)) return false
   return sent.repeatable || isNeverSent(error)
+}
+
+function isStreamed(sent: HttpRequest): sent is HttpRequest & { body: AsyncIterable<Uint8Array> } {
+  return typeof sent.body === 'object'
 }
 
 /** Exponential, with jitter, so that many clients of a struggling server do not come back at once. */

@@ -47,7 +47,7 @@ export interface ComputeServer extends AsyncDisposable {
   again(): { session: OpenStackSession; instances: InstanceService; service: GlanceImages }
   /** Everything that was asked for, as `METHOD path`, without polls. */
   changes(): string[]
-  requests: Request[]
+  readonly requests: Request[]
   fault: Fault
   /** Sees what was done and may still lose the answer. */
   after: Fault

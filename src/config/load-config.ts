@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
-import { parseDocument } from 'yaml'
 import { z } from 'zod'
 import { type CloudSettings, type Config, type ConfigFile, cloudName, configFileSchema } from './config.ts'
 import { ConfigError } from './errors.ts'
 import { findFolders } from './folders.ts'
 import { readOpenStackClouds } from './openstack-clouds.ts'
+import { parseYaml } from './parse-yaml.ts'
 
 export interface LoadConfigOptions {
   /** A file to use instead of the usual places; must exist. */
@@ -57,16 +57,21 @@ export async function loadConfig(options: LoadConfigOptions = {}): Promise<Confi
 
 /** @throws ConfigError `CONFIG_INVALID` */
 export function parseConfig(text: string, path: string): ConfigFile {
-  const document = parseDocument(text)
-  const [problem] = document.errors
-  if (problem) throw new ConfigError('CONFIG_INVALID', `${path}: ${problem.message}`, { cause: problem })
-  const parsed = configFileSchema.safeParse(document.toJS() ?? {})
+  const parsed = configFileSchema.safeParse(contentOf(text, path))
   if (!parsed.success) {
     throw new ConfigError('CONFIG_INVALID', `${path}: ${z.prettifyError(parsed.error)}`, {
       hint: 'docs/configuration.md shows every key.',
     })
   }
   return parsed.data
+}
+
+function contentOf(text: string, path: string): unknown {
+  try {
+    return parseYaml(text).toJS() ?? {}
+  } catch (error) {
+    throw new ConfigError('CONFIG_INVALID', `${path}: ${error instanceof Error ? error.message : error}.`)
+  }
 }
 
 async function readFirst(paths: readonly string[]): Promise<{ path: string; text: string } | null> {

@@ -1,4 +1,4 @@
-import { parseDocument } from 'yaml'
+import { parseYaml } from './parse-yaml.ts'
 
 /**
  * Settings as they stand in a file, with every number and truth value as the text that was written: an identifier such
@@ -13,14 +13,10 @@ export type RawValue = string | readonly RawValue[] | RawSettings
 
 /**
  * A document of YAML or JSON as names and values of its top level.
- * @throws Error in the words of the parser when it is neither; it never quotes the document
+ * @throws Error when it is neither, which never quotes the document
  */
 export function parseRaw(text: string): Readonly<Record<string, unknown>> {
-  const document = parseDocument(text, { schema: 'failsafe', merge: true, prettyErrors: false })
-  const [problem] = document.errors
-  if (problem)
-    throw new Error(`${problem.code.toLowerCase().replaceAll('_', ' ')} at offset ${problem.pos[0]}`)
-  const value: unknown = document.toJS() ?? {}
+  const value: unknown = parseYaml(text, { schema: 'failsafe', merge: true }).toJS() ?? {}
   if (!isMapping(value)) throw new Error('it is no mapping')
   return value
 }

@@ -8,6 +8,7 @@ import { exportImageOperation } from './export-image.ts'
 import { migrateImageOperation } from './migrate-image.ts'
 import { snapshotOperation } from './snapshot-instance.ts'
 import { uploadImageOperation } from './upload-image.ts'
+import { uploadStreamOperation } from './upload-stream.ts'
 
 /** Everything a job can run; a stored job finds its operation here by name. */
 export function allOperations(environment: Environment): OperationDefinition[] {
@@ -20,6 +21,7 @@ export function allOperations(environment: Environment): OperationDefinition[] {
     cleanFileOperation(environment),
     cleanStoredImageOperation(environment),
     uploadImageOperation(environment),
+    uploadStreamOperation(environment),
     downloadImageOperation(environment),
   ]
 }

@@ -44,7 +44,8 @@ export function checkStorage(cloud: Cloud, storage: StorageInput): void {
   if (format) checkCompression({ format, compression: storage.compression })
 }
 
-function unsupported(cloud: Cloud, what: string, known: readonly string[] = []): CloudError {
+/** The error for what a cloud does not know; `known` is what it does know of the kind. */
+export function unsupported(cloud: Cloud, what: string, known: readonly string[] = []): CloudError {
   return new CloudError('CLOUD_UNSUPPORTED', `${cloud.name} does not know ${what}.`, {
     hint: known.length > 0 ? `It knows: ${known.join(', ')}.` : 'Leave it out, or use another cloud.',
   })

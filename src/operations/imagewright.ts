@@ -8,7 +8,9 @@ import { removeCloud } from '../config/edit-config.ts'
 import { loadConfig } from '../config/load-config.ts'
 import type { AskSecret } from '../config/resolve-secret.ts'
 import type { AbortOptions } from '../core/abort.ts'
+import { MiB } from '../core/bytes.ts'
 import type { Json } from '../core/json.ts'
+import { isOutputFormat } from '../disk/write-disk.ts'
 import type { CleaningPlan } from '../guest/cleaning/plan.ts'
 import type { JobRecord, RecordedEvent } from '../jobs/job-record.ts'
 import type { Jobs } from '../jobs/open-jobs.ts'
@@ -17,7 +19,6 @@ import { type CleaningInput, cleaningInput } from './cleaning-input.ts'
 import { type CloudAccess, openCloudAccess } from './cloud-access.ts'
 import type { CreateImageInput, CreateImageResult } from './create-image.ts'
 import type { CreatePlan } from './create-plan.ts'
-import type { DownloadResult } from './download-image.ts'
 import { type Images, openImages } from './images.ts'
 import type { Inspection } from './inspect-thing.ts'
 import { type Instances, openInstances } from './instances.ts'
@@ -25,8 +26,10 @@ import { JobRunner } from './job-runner.ts'
 import type { MigrateImageResult } from './migrate-image.ts'
 import type { migrateImageInput } from './migrate-input.ts'
 import type { MigratePlan } from './migrate-plan.ts'
+import { offerStream } from './offered-streams.ts'
 import type { OperationHandle } from './operation-handle.ts'
 import { outputFormatOf } from './output-format.ts'
+import type { DownloadResult } from './receive-image.ts'
 import { parseCloudReference, parseReference, parseTarget } from './reference.ts'
 import type {
   CleanFileRequest,
@@ -36,7 +39,10 @@ import type {
   ExportRequest,
   FileRequest,
   MigrateImageRequest,
+  RecordRequest,
+  StorageRequest,
   UploadRequest,
+  UploadStreamRequest,
 } from './requests.ts'
 import type { SnapshotResult } from './snapshot-instance.ts'
 import { storageInput } from './storage-input.ts'
@@ -226,18 +232,34 @@ export class Imagewright {
   }
 
   /** A disk-image file as an image of a cloud; `target` is `CLOUD:NAME`. */
-  uploadImage(
-    path: string,
-    target: string,
-    { inputFormat, allowBacking = false, clean, storage }: UploadRequest = {},
-  ): OperationHandle<StoredImage> {
+  uploadImage(path: string, target: string, request: UploadRequest = {}): OperationHandle<StoredImage> {
+    const { inputFormat, allowBacking = false, clean, storage, ...record } = request
     const { cloud, thing } = parseCloudReference(target)
     return this.#runner.start<StoredImage>('upload', {
       file: { path: resolve(path), ...(inputFormat ? { format: inputFormat } : {}), allowBacking },
       cloud,
       name: thing,
       clean: clean ? cleaningInput.parse(clean) : null,
-      storage: storage ?? {},
+      ...recordAndStorage(record, storage),
+    })
+  }
+
+  /**
+   * A stream as an image of a cloud, byte for byte, with nothing stored on the way. It is checked in the cloud before it
+   * is published.
+   */
+  uploadStream(
+    stream: AsyncIterable<Uint8Array>,
+    target: string,
+    { size, storage, ...record }: UploadStreamRequest = {},
+  ): OperationHandle<StoredImage> {
+    const { cloud, thing } = parseCloudReference(target)
+    return this.#runner.start<StoredImage>('upload-stream', {
+      stream: offerStream(stream),
+      ...(size === undefined ? {} : { size }),
+      cloud,
+      name: thing,
+      ...recordAndStorage(record, storage),
     })
   }
 
@@ -265,6 +287,16 @@ export class Imagewright {
     const { downloadToStream } = await import('./download-image.ts')
     const { cloud, thing } = parseCloudReference(image)
     return downloadToStream(await this.#clouds.get(cloud), { image: thing, output, ...options })
+  }
+
+  /** The stored bytes of an image in memory, at most `maximumBytes` (default 256 MiB), compared like a file's. */
+  async downloadToMemory(
+    image: string,
+    { maximumBytes = 256 * MiB, signal }: AbortOptions & { maximumBytes?: number } = {},
+  ): Promise<Buffer> {
+    const { downloadToMemory } = await import('./download-image.ts')
+    const { cloud, thing } = parseCloudReference(image)
+    return downloadToMemory(await this.#clouds.get(cloud), { image: thing, maximumBytes, signal })
   }
 
   /** Whether a name refers to a file of this machine rather than to something in a cloud. */
@@ -370,4 +402,14 @@ function outputFile(path: string, { format, ...rest }: FileRequest): FileInput {
   const file = fileInput.parse({ ...rest, path: resolve(path), format: format ?? outputFormatOf(path) })
   checkCompression(file)
   return file
+}
+
+/** A format that can be written is one to write; any other is the cloud's word for data that are stored as they are. */
+function recordAndStorage(
+  { diskFormat, ...record }: RecordRequest,
+  storage: StorageRequest = {},
+): { record: RecordRequest; storage: StorageRequest } {
+  if (diskFormat === undefined) return { record, storage }
+  if (!isOutputFormat(diskFormat)) return { record: { ...record, diskFormat }, storage }
+  return { record, storage: { format: diskFormat, ...storage } }
 }

@@ -130,9 +130,13 @@ function proveWith(source: RandomAccessSource, image: CloudImage, digests: Diges
   })
 }
 
-async function openContainer(
+/**
+ * The disk in a container of a format in the words of a cloud, after its safety check; what is opaque is its own disk.
+ * Takes the source over.
+ */
+export async function openContainer(
   source: RandomAccessSource,
-  { format }: CloudImage,
+  { format }: Pick<CloudImage, 'format'>,
   { signal }: AbortOptions,
 ): Promise<CheckedDisk> {
   if (format !== null && isOpaque(format)) {

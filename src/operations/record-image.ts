@@ -16,7 +16,7 @@ export type RecordedImage = {
 /** Makes the record of the new image, entered into the ledger first. It has its properties already: a boot test needs them. */
 export async function recordImage(
   context: JobContext,
-  options: StoreImageOptions,
+  options: Omit<StoreImageOptions, 'openSource'>,
   format: string,
 ): Promise<RecordedImage> {
   const { target, storage, name } = options
@@ -41,7 +41,7 @@ export async function recordImage(
  */
 export async function emptyImage(
   context: JobContext,
-  options: StoreImageOptions,
+  options: Omit<StoreImageOptions, 'openSource'>,
   { recorded, format }: { recorded: RecordedImage; format: string },
 ): Promise<RecordedImage> {
   const { images } = options.target
@@ -79,7 +79,7 @@ export function imageKey(context: JobContext, { part = 'image' }: Pick<StoreImag
 
 async function createRecord(
   context: JobContext,
-  options: StoreImageOptions,
+  options: Omit<StoreImageOptions, 'openSource'>,
   format: string,
 ): Promise<{ image: CloudImage; skipped: readonly string[] }> {
   const { target, storage, name, described } = options
@@ -113,7 +113,7 @@ function codeOf(error: unknown): string | null {
   return error instanceof CloudError ? error.code : null
 }
 
-function idTaken({ target, id }: StoreImageOptions, cause: unknown): OperationError {
+function idTaken({ target, id }: Pick<StoreImageOptions, 'target' | 'id'>, cause: unknown): OperationError {
   return new OperationError('ID_TAKEN', `${target.name} cannot make an image with the id ${id}.`, {
     hint: 'An id is in use, or was: Glance never gives the id of a deleted image again. Leave --same-id out.',
     cause,

@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import type { OutputFormat } from '../disk/write-disk.ts'
 import type { CleaningInput } from './cleaning-input.ts'
+import type { imageRecordInput } from './image-record-input.ts'
 import type { SourceProofMode } from './open-image-disk.ts'
 import type { storageInput } from './storage-input.ts'
 import type { FileInput } from './store-file.ts'
@@ -59,9 +60,18 @@ export interface CleanStoredImageRequest {
   storage?: StorageRequest
 }
 
-export interface UploadRequest {
+export interface UploadRequest extends RecordRequest {
   inputFormat?: string
   allowBacking?: boolean
   clean?: Partial<CleaningInput> | null
   storage?: StorageRequest
 }
+
+export interface UploadStreamRequest extends RecordRequest {
+  /** Bytes the stream will have, where that is known. */
+  size?: number
+  storage?: StorageRequest
+}
+
+/** What is said of an uploaded image beside its data; everything has a default. */
+export type RecordRequest = z.input<typeof imageRecordInput>

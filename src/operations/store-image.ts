@@ -115,10 +115,10 @@ export async function storeImage(
 }
 
 /** Shows the image to whoever is to see it. Protection comes last: until then the image can be taken back. */
-async function publishImage(
+export async function publishImage(
   context: JobContext,
-  options: StoreImageOptions,
-  { id, written }: { id: string; written: WrittenImage },
+  options: Omit<StoreImageOptions, 'openSource'>,
+  { id, written }: { id: string; written: Pick<WrittenImage, 'contentDigest'> },
 ): Promise<ImageMember[]> {
   const { target, storage, clean } = options
   const { signal } = context

@@ -84,7 +84,7 @@ async function copyRelated(
     target,
     name: image.name,
     ...(sameId ? { id } : {}),
-    openSource: () => openForCopy(environment, context, { cloud: source, id, proof: 'full' }),
+    openSource: () => openForCopy(environment, context, { cloud: source, id, verbatim }),
     clean: null,
     verbatim,
     format,

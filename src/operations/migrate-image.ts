@@ -153,8 +153,8 @@ function store(
       openForCopy(environment, context, {
         cloud: source,
         id: image.id,
-        // What is copied as it is, is read whole in any case.
-        proof: container.verbatim ? 'full' : input.sourceProof,
+        proof: input.sourceProof,
+        verbatim: container.verbatim,
       }),
     clean: input.clean,
     verbatim: container.verbatim,

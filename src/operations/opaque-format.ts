@@ -1,9 +1,6 @@
-import type { AbortOptions } from '../core/abort.ts'
 import { DiskError } from '../disk/errors.ts'
-import { probeFormat } from '../disk/probe.ts'
-import type { SafetyVerdict } from '../disk/safety/verdict.ts'
+import type { Probe } from '../disk/probe.ts'
 import type { RecognisedFormat } from '../disk/signatures.ts'
-import type { RandomAccessSource } from '../transfer/byte-source.ts'
 
 /**
  * Formats that are copied byte for byte and never looked into, with what their content may look like: kernels, initial
@@ -24,17 +21,10 @@ export function isOpaque(format: string): boolean {
  * Makes sure that the content is no disk image in disguise, which another program might open as one.
  * @throws DiskError `IMAGE_FORMAT_MISMATCH`
  */
-export async function checkOpaque(
-  source: RandomAccessSource,
-  format: string,
-  options: AbortOptions,
-): Promise<SafetyVerdict> {
-  const probe = await probeFormat(source, options)
+export function assertOpaque(probe: Probe, { name, format }: { name: string; format: string }): void {
   const allowed = opaqueFormats[format] ?? []
-  if (probe.format === null || !allowed.includes(probe.format)) {
-    throw new DiskError('IMAGE_FORMAT_MISMATCH', `${source.name} is declared to be ${format} and is not.`, {
-      details: { found: probe.matches.map((match) => match.format) },
-    })
-  }
-  return { accepted: true, format, virtualSize: null, checks: [] }
+  if (probe.format !== null && allowed.includes(probe.format)) return
+  throw new DiskError('IMAGE_FORMAT_MISMATCH', `${name} is declared to be ${format} and is not.`, {
+    details: { found: probe.matches.map((match) => match.format) },
+  })
 }

@@ -3,16 +3,33 @@ import type { JobContext } from '../jobs/job.ts'
 import type { Environment } from './environment.ts'
 import { openImageDisk, type SourceDisk, type SourceProofMode } from './open-image-disk.ts'
 import { spoolSource } from './spool-source.ts'
+import { openStreamedContainer } from './streamed-container.ts'
 
-/** The disk of an image for a job that reads all of it; goes through a temporary file where the server gives no ranges. */
+export interface OpenForCopy {
+  cloud: Cloud
+  id: string
+  proof?: SourceProofMode | undefined
+  /** Only the container is wanted, byte for byte. */
+  verbatim?: boolean
+}
+
+/**
+ * The disk of an image for a job that reads all of it. Where the server gives no ranges, a copy byte for byte streams,
+ * and everything else goes through a temporary file.
+ */
 export function openForCopy(
   environment: Environment,
   context: JobContext,
-  { cloud, id, proof }: { cloud: Cloud; id: string; proof?: SourceProofMode | undefined },
+  { cloud, id, proof, verbatim = false }: OpenForCopy,
 ): Promise<SourceDisk> {
+  const { signal } = context
   return openImageDisk(cloud, id, {
-    proof,
-    signal: context.signal,
-    spool: (source, image) => spoolSource(environment, context, { source, image }),
+    // What is copied as it is, is read whole in any case.
+    proof: verbatim ? 'full' : proof,
+    signal,
+    unranged: (source, image) =>
+      verbatim
+        ? openStreamedContainer(source, image, { signal })
+        : spoolSource(environment, context, { source, image }),
   })
 }

@@ -2,11 +2,12 @@ import type { Cloud, CloudImage } from '../clouds/cloud.ts'
 import { CloudError } from '../clouds/errors.ts'
 import type { AbortOptions } from '../core/abort.ts'
 import { type CheckedDisk, openCheckedDisk } from '../disk/open-disk.ts'
+import { probeFormat } from '../disk/probe.ts'
 import { openRaw } from '../disk/raw/raw-reader.ts'
 import { type ByteSource, isRandomAccess, type RandomAccessSource } from '../transfer/byte-source.ts'
 import { type DigestAlgorithm, type Digests, digestAlgorithms } from '../transfer/digests.ts'
 import { type ProvenSource, type ProveOptions, provenSource } from '../transfer/proven-source.ts'
-import { checkOpaque, isOpaque } from './opaque-format.ts'
+import { assertOpaque, isOpaque } from './opaque-format.ts'
 
 /**
  * How what is read of an image is proved: `full`, by passing over all of it and comparing the checksum the cloud has
@@ -22,15 +23,8 @@ export interface OpenImageOptions extends AbortOptions {
    * Default: `full` where the bytes come from elsewhere, `used` where they are files of this machine.
    */
   proof?: SourceProofMode | undefined
-  /** Makes a source that reads ranges of one that cannot; such images are refused when it is absent. */
-  spool?: (source: ByteSource, image: CloudImage) => Promise<SpooledSource>
-}
-
-/** A copy on this machine, whole and compared. */
-export interface SpooledSource {
-  readonly source: RandomAccessSource
-  /** The digests that were compared; empty when the cloud has recorded none. */
-  readonly digests: Digests
+  /** What to do with a source that gives no ranges, which it takes over; such images are refused when it is absent. */
+  unranged?: (source: ByteSource, image: CloudImage) => Promise<SourceDisk>
 }
 
 /** The disk of an image in a cloud, and how what is read of it is proved. */
@@ -49,18 +43,18 @@ export interface SourceDisk extends CheckedDisk {
 
 /**
  * The disk of an image in a cloud, after its safety check.
- * @throws CloudError `CLOUD_UNSUPPORTED` when parts of it cannot be read and it may not be spooled
+ * @throws CloudError `CLOUD_UNSUPPORTED` when parts of it cannot be read and nothing else is to be done
  */
 export async function openImageDisk(
   cloud: Cloud,
   id: string,
   options: OpenImageOptions = {},
 ): Promise<SourceDisk> {
-  const { signal, spool } = options
+  const { signal, unranged } = options
   const image = await cloud.images.get(id, { signal })
   const opened = await cloud.images.open(id, { signal })
   if (isRandomAccess(opened)) return openRanges(opened, image, options)
-  if (spool) return openSpooled(await spool(opened, image), image, { signal })
+  if (unranged) return unranged(opened, image)
   await opened.close()
   throw new CloudError('CLOUD_UNSUPPORTED', `${cloud.name} does not give parts of an image.`, {
     hint: 'Download the image to a file first.',
@@ -85,7 +79,7 @@ async function openRanges(
   const mode = proof ?? (isLocal ? 'used' : 'full')
   const digests = mode === 'full' ? provingDigests(source, image) : {}
   const isProved = Object.keys(digests).length > 0
-  const proven = isProved ? proveWith(source, image, digests) : null
+  const proven = isProved ? proveWith(source, digests) : null
   const checked = await openContainer(proven ?? source, image, { signal })
   return {
     ...checked,
@@ -96,18 +90,8 @@ async function openRanges(
   }
 }
 
-async function openSpooled(
-  { source, digests }: SpooledSource,
-  image: CloudImage,
-  options: AbortOptions,
-): Promise<SourceDisk> {
-  const checked = await openContainer(source, image, options)
-  const proof = Object.keys(digests).length > 0 ? 'full' : 'unproved'
-  return { ...checked, proof, digests, beginPass: () => undefined, prove: async () => undefined }
-}
-
 /** What the stream of the source is compared with by itself; else one digest that is compared here, a strong one first. */
-function provingDigests(source: RandomAccessSource, { checksums }: CloudImage): Digests {
+export function provingDigests(source: ByteSource, { checksums }: CloudImage): Digests {
   const byItself = (source.provenBy ?? []).filter((name) => checksums[name])
   const [strongest] = digestAlgorithms.toReversed().filter((name) => checksums[name])
   return pick(checksums, byItself.length > 0 ? byItself : strongest ? [strongest] : [])
@@ -117,39 +101,45 @@ function pick(digests: Digests, names: readonly DigestAlgorithm[]): Digests {
   return Object.fromEntries(names.map((name) => [name, digests[name]]))
 }
 
-function proveWith(source: RandomAccessSource, image: CloudImage, digests: Digests): ProvenSource {
+function proveWith(source: RandomAccessSource, digests: Digests): ProvenSource {
   const [algorithm] = digestAlgorithms.filter((name) => digests[name])
   const value = algorithm && digests[algorithm]
   return provenSource(source, {
     ...(algorithm && value && !source.provenBy?.length ? { expected: { algorithm, value } } : {}),
-    mismatch: (what) =>
-      new CloudError('IMAGE_CORRUPT', `${source.name} ${what}.`, {
-        hint: 'Nothing was published. Try again; if it fails again, the image is damaged where it is stored.',
-        details: { image: image.id },
-      }),
+    mismatch: (what) => imageCorrupt(source.name, what),
   })
 }
 
-/**
- * The disk in a container of a format in the words of a cloud, after its safety check; what is opaque is its own disk.
- * Takes the source over.
- */
+/** The error for bytes that are not those that were recorded; `what` completes a sentence about the image. */
+export function imageCorrupt(name: string, what: string): CloudError {
+  return new CloudError('IMAGE_CORRUPT', `${name} ${what}.`, {
+    hint: 'Nothing was published. Try again; if it fails again, the image is damaged where it is stored.',
+  })
+}
+
+/** The container of an image, after its safety check. Takes the source over. */
 export async function openContainer(
   source: RandomAccessSource,
-  { format }: Pick<CloudImage, 'format'>,
+  image: Pick<CloudImage, 'format'>,
   { signal }: AbortOptions,
 ): Promise<CheckedDisk> {
-  if (format !== null && isOpaque(format)) {
-    try {
-      const verdict = await checkOpaque(source, format, { signal })
-      const disk = await openRaw(source)
-      return { disk, format, verdict, source, [Symbol.asyncDispose]: () => disk.close() }
-    } catch (error) {
-      await source.close()
-      throw error
-    }
+  const { format } = image
+  if (format === null || !isOpaque(format)) {
+    const declared = declaredFormat(image)
+    return openCheckedDisk(source, { ...(declared ? { format: declared } : {}), signal })
   }
-  // An AMI is the raw file system of a machine whose kernel is an image of its own.
-  const declared = format === 'ami' ? 'raw' : format
-  return openCheckedDisk(source, { ...(declared ? { format: declared } : {}), signal })
+  try {
+    assertOpaque(await probeFormat(source, { signal }), { name: source.name, format })
+    const disk = await openRaw(source)
+    const verdict = { accepted: true, format, virtualSize: null, checks: [] }
+    return { disk, format, verdict, source, [Symbol.asyncDispose]: () => disk.close() }
+  } catch (error) {
+    await source.close()
+    throw error
+  }
+}
+
+/** What the content is to be read as: an AMI is the raw file system of a machine whose kernel is an image of its own. */
+export function declaredFormat({ format }: Pick<CloudImage, 'format'>): string | undefined {
+  return format === 'ami' ? 'raw' : (format ?? undefined)
 }

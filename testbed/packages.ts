@@ -19,6 +19,23 @@ const packages = {
   openstack: 'python3-openstackclient',
   ssh: 'openssh-client',
   'ssh-keygen': 'openssh-client',
+  'keystone-manage': 'keystone',
+  'glance-api': 'glance-api',
+  '/usr/bin/placement-api': 'placement-api',
+  'nova-api': 'nova-api',
+  'nova-conductor': 'nova-conductor',
+  'nova-scheduler': 'nova-scheduler',
+  'nova-compute': 'nova-compute',
+  libvirtd: 'nova-compute-kvm',
+  'neutron-server': 'neutron-server',
+  'neutron-linuxbridge-agent': 'neutron-linuxbridge-agent',
+  'neutron-dhcp-agent': 'neutron-dhcp-agent',
+  '/usr/bin/cinder-wsgi': 'cinder-api',
+  'cinder-scheduler': 'cinder-scheduler',
+  'cinder-volume': 'cinder-volume',
+  mariadbd: 'mariadb-server',
+  'rabbitmq-server': 'rabbitmq-server',
+  genisoimage: 'genisoimage',
 } as const
 
 export type Requirement = keyof typeof packages

@@ -24,11 +24,15 @@ export function missing(...programs: readonly Requirement[]): boolean {
   const needed = missingPackages(programs)
   if (needed.length === 0) return false
   const absent = programs.filter((program) => !isInstalled(program))
-  const message = `${absent.join(', ')} missing (apt-get install ${needed.join(' ')})`
-  if (isCi()) throw new Error(`CI must not skip tests: ${message}.`)
-  if (!announced.has(message)) process.stderr.write(`SKIPPED TESTS: ${message}\n`)
-  announced.add(message)
+  mustNotSkip(`${absent.join(', ')} missing (apt-get install ${needed.join(' ')})`)
   return true
+}
+
+/** Says once, loudly, that tests are skipped, and why. @throws Error where `CI` is set */
+export function mustNotSkip(why: string): void {
+  if (isCi()) throw new Error(`CI must not skip tests: ${why}.`)
+  if (!announced.has(why)) process.stderr.write(`SKIPPED TESTS: ${why}\n`)
+  announced.add(why)
 }
 
 const announced = new Set<string>()

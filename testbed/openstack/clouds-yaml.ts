@@ -1,17 +1,25 @@
 import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { stringify } from 'yaml'
 import { type AccountName, accountNames, accounts } from './accounts.ts'
 import { endpoints, type Provider, password } from './provider.ts'
 
-/** Writes a `clouds.yaml` with the entry `NAME-ACCOUNT` for every account, and `NAME` for alice's. */
-export async function writeCloudsYaml(path: string, providers: readonly Provider[]): Promise<string> {
-  const clouds = providers.flatMap((provider) => [
-    [provider.name, entry(provider, 'alice')],
-    ...accountNames.map((account) => [`${provider.name}-${account}`, entry(provider, account)]),
-  ])
-  await writeFile(path, stringify({ clouds: Object.fromEntries(clouds) }))
-  return path
+/** Writes a provider's `clouds.yaml`, with the entry `NAME-ACCOUNT` for every account, and `NAME` for alice's. */
+export async function writeCloudsYaml(provider: Provider): Promise<void> {
+  await writeFile(cloudsFileOf(provider), stringify({ clouds: cloudsEntries(provider) }))
 }
+
+/** The entries of it, to be changed and written elsewhere. */
+export function cloudsEntries(provider: Provider): Record<string, CloudsEntry> {
+  const named = accountNames.map((account) => [`${provider.name}-${account}`, entry(provider, account)])
+  return Object.fromEntries([[provider.name, entry(provider, 'alice')], ...named])
+}
+
+export function cloudsFileOf({ folder }: Pick<Provider, 'folder'>): string {
+  return join(folder, 'clouds.yaml')
+}
+
+export type CloudsEntry = ReturnType<typeof entry>
 
 function entry(provider: Provider, account: AccountName) {
   return {

@@ -1,11 +1,11 @@
 import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { runProgram } from '../../src/core/program.ts'
-import type { AccountName } from './accounts.ts'
 import { writeCloudsYaml } from './clouds-yaml.ts'
 import { quoteSql, runSql, startDatabase } from './database.ts'
 import { furnish } from './furnish.ts'
 import { startMessageQueue } from './message-queue.ts'
+import { type OpenStack, recordOpenStack } from './openstack.ts'
 import { choosePorts } from './ports.ts'
 import { endpoints, type Provider, type ProviderServices } from './provider.ts'
 import { openSandbox, type Sandbox } from './sandbox.ts'
@@ -32,16 +32,6 @@ export interface StartOptions {
   outlive?: boolean
 }
 
-export interface OpenStack extends Provider {
-  /** A `clouds.yaml` with an entry `NAME-ACCOUNT` for every account, and `NAME`, which is alice's. */
-  readonly cloudsFile: string
-  /** Of the catalogue, by service type. */
-  readonly urls: Readonly<Record<string, string>>
-  /** The name of an account's entry in the `clouds.yaml`. */
-  cloud(account: AccountName): string
-  stop(): Promise<void>
-}
-
 /** Starts a real OpenStack of Debian's packages, on loopback; it is ready when this returns. */
 export async function startOpenStack(options: StartOptions): Promise<OpenStack> {
   const { folder, name, services = 'all', basePort, outlive = false } = options
@@ -62,14 +52,8 @@ export async function startOpenStack(options: StartOptions): Promise<OpenStack> 
     await stopOpenStack(folder)
     throw error
   }
-  const cloudsFile = await writeCloudsYaml(join(folder, 'clouds.yaml'), [provider])
-  return {
-    ...provider,
-    cloudsFile,
-    urls: endpoints(provider),
-    cloud: (account) => `${name}-${account}`,
-    stop: () => stopOpenStack(folder),
-  }
+  await writeCloudsYaml(provider)
+  return recordOpenStack(provider)
 }
 
 async function startServices(sandbox: Sandbox, provider: Provider): Promise<void> {

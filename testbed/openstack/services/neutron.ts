@@ -21,6 +21,7 @@ export async function startNeutron(sandbox: Sandbox, provider: Provider): Promis
       rpc_state_report_workers: 0,
       auth_strategy: 'keystone',
       transport_url: queueUrl(provider),
+      rpc_response_timeout: 15,
       state_path: join(folder, 'neutron'),
       api_paste_config: '/etc/neutron/api-paste.ini',
       notify_nova_on_port_status_changes: false,
@@ -46,7 +47,8 @@ export async function startNeutron(sandbox: Sandbox, provider: Provider): Promis
   })
   const options = ['--config-file', path] as const
   const server = await sandbox.start('neutron', { command: ['neutron-server', ...options] })
+  // An agent that is there before the server waits a minute for an answer to its first question.
+  await waitForHttp(ports.network, server)
   await sandbox.start('neutron-bridges', { command: ['neutron-linuxbridge-agent', ...options] })
   await sandbox.start('neutron-dhcp', { command: ['neutron-dhcp-agent', ...options] })
-  await waitForHttp(ports.network, server)
 }

@@ -74,7 +74,7 @@ function warnOfConsistency(
       type: 'warning',
       code: 'SNAPSHOT_NOT_QUIESCED',
       message: `The cloud does not say whether the file systems of ${instance} were frozen while the snapshot was taken.`,
-      hint: 'It goes on silently when the guest agent does not answer. With the property os_require_quiesce=yes on the image the instance was started from it fails instead.',
+      hint: 'It goes on silently when the guest agent does not answer. Stop the instance first to be certain of a clean state.',
     })
   }
 }

@@ -11,7 +11,8 @@ import {
   createImage,
   failed,
   imageOrNull,
-  quiesceOf,
+  isFreezable,
+  isTrue,
   type SnapshotWish,
   snapshotDeadline,
 } from './nova-snapshot.ts'
@@ -51,7 +52,7 @@ export async function snapshotVolumeBacked(
   const walk: Walk = { ...parts, cinder: cinderApi(parts.api.session), server, key, signal }
   // What an earlier run left, of which only the image itself is of use.
   await releaseVolumePieces(parts, key, { signal })
-  if (earlier) return { image: earlier, quiesced: quiesceOf(earlier.properties, server), borrowed: false }
+  if (earlier) return snapshotOf(earlier, earlier.properties, server)
   throwIfCancelled(signal)
   try {
     const result = await take(walk, wish)
@@ -65,10 +66,9 @@ export async function snapshotVolumeBacked(
 async function take(walk: Walk, wish: SnapshotWish): Promise<Snapshot> {
   const { cinder, images, key, server, signal } = walk
   const root = await rootVolume(walk)
-  const quiesced = quiesceOf(root.volume_image_metadata, server)
-  const snapshot = await (quiesced === false
-    ? cinder.createSnapshot(root.id, { name: pieceName(key), key })
-    : snapshotThroughNova(walk, root))
+  const snapshot = await (isFreezable(root.volume_image_metadata, server)
+    ? snapshotThroughNova(walk, root)
+    : cinder.createSnapshot(root.id, { name: pieceName(key), key }))
   await cinder.waitUntilAvailable('snapshot', snapshot.id, { deadline: snapshotDeadline, signal })
   const volume = await cinder.createVolume(snapshot, { name: pieceName(key), key })
   await cinder.waitUntilAvailable('volume', volume.id, { deadline: snapshotDeadline, signal })
@@ -82,7 +82,17 @@ async function take(walk: Walk, wish: SnapshotWish): Promise<Snapshot> {
   }
   throwIfCancelled(signal)
   const image = await images.update(imageId, { name: wish.name, visibility: 'private', properties })
-  return { image, quiesced, borrowed: false }
+  return snapshotOf(image, root.volume_image_metadata, server)
+}
+
+/** @param properties of the image the volume was made of */
+function snapshotOf(
+  image: CloudImage,
+  properties: Readonly<Record<string, string>>,
+  server: NovaServer,
+): Snapshot {
+  const frozen = isTrue(properties.os_require_quiesce) ? true : null
+  return { image, quiesced: isFreezable(properties, server) ? frozen : false, borrowed: false }
 }
 
 /** Nova freezes the guest and takes snapshots of all volumes. The record it makes is worth nothing to us. */

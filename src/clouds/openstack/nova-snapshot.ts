@@ -148,20 +148,25 @@ function isMetadata([name, value]: readonly [string, string]): boolean {
   return /^[a-zA-Z0-9\-_:. ]{1,255}$/.test(name) && value.length <= 255
 }
 
-/**
- * Nova freezes file systems of a running server with `hw_qemu_guest_agent`, and goes on without a word if it cannot,
- * except with `os_require_quiesce`: then it fails. The image inherits both properties.
- */
 function snapshotOf(image: CloudImage, server: NovaServer): Snapshot {
-  return { image, quiesced: quiesceOf(image.properties, server), borrowed: false }
+  // Nova copies the properties of the image the server was started from.
+  const quiesced = isFreezable(image.properties, server) ? null : false
+  return { image, quiesced, borrowed: false }
 }
 
-export function quiesceOf(properties: Readonly<Record<string, string>>, server: NovaServer): boolean | null {
-  if (statusOf(server) !== 'running' || !isTrue(properties.hw_qemu_guest_agent)) return false
-  return isTrue(properties.os_require_quiesce) ? true : null
+/**
+ * Whether Nova tries to freeze the file systems: those of a running server whose image says that there is a guest agent.
+ *
+ * For a disk on the host it goes on without a word when the agent does not answer, also with `os_require_quiesce`, which
+ * only makes it look for the agent's channel first (nova/virt/libvirt/driver.py, `_live_snapshot`). For volumes
+ * `os_require_quiesce` makes it fail.
+ */
+export function isFreezable(properties: Readonly<Record<string, string>>, server: NovaServer): boolean {
+  return statusOf(server) === 'running' && isTrue(properties.hw_qemu_guest_agent)
 }
 
-function isTrue(value: string | undefined): boolean {
+/** As oslo.utils reads it. */
+export function isTrue(value: string | undefined): boolean {
   return value !== undefined && /^(1|t|true|on|y|yes)$/i.test(value)
 }
 

@@ -13,6 +13,15 @@ packages=(
   busybox-static          # the tiny guest ...
   linux-image-cloud-amd64 # ... and its kernel
   fdisk                   # sfdisk, the independent reader of partition tables
+  # Two OpenStack providers: genisoimage is only recommended, and nothing starts without it.
+  keystone glance-api placement-api
+  nova-api nova-conductor nova-scheduler
+  nova-compute nova-compute-kvm # the one that brings QEMU for one architecture, not for fifteen
+  neutron-server neutron-linuxbridge-agent neutron-dhcp-agent
+  cinder-api cinder-scheduler cinder-volume
+  mariadb-server python3-pymysql rabbitmq-server
+  genisoimage
+  python3-openstackclient # the independent client
 )
 
 missing=()

@@ -10,6 +10,7 @@ import { addImagesCommand } from './commands/images.ts'
 import { addInspectCommand } from './commands/inspect.ts'
 import { addInstancesCommand } from './commands/instances.ts'
 import { addJobsCommand } from './commands/jobs.ts'
+import { addMigrateCommand } from './commands/migrate.ts'
 import { addSnapshotCommand } from './commands/snapshot.ts'
 import { exitCodeOf, exitCodes, printError } from './failure.ts'
 
@@ -17,6 +18,7 @@ const overview = `
 What people come for:
   imagewright create local:web1 "web golden"       an instance becomes a clean, verified image
   imagewright export local:web1 web.qcow2 --clean  ... or a file
+  imagewright migrate local:"web golden" campus    to another cloud, as one verified stream
   imagewright inspect disk.qcow2                   what is in an image, and is it safe
   imagewright clean disk.qcow2 --dry-run           what cleaning would remove, path by path
   imagewright convert disk.raw disk.qcow2          another format, at the speed of the disk
@@ -62,6 +64,7 @@ export function buildProgram(): Command {
   addCreateCommand(program)
   addSnapshotCommand(program)
   addExportCommand(program)
+  addMigrateCommand(program)
   addConvertCommand(program)
   addInspectCommand(program)
   addCleanCommand(program)

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { Imagewright } from '../operations/imagewright.ts'
+import { askSecret } from './ask-secret.ts'
 import { toJson } from './render/json.ts'
 
 /** Options that every command has. */
@@ -35,6 +36,7 @@ export async function withImagewright<T>(
   const imagewright = await Imagewright.open({
     ...(options.config ? { configPath: options.config } : {}),
     keepFailedJobs: options.keepFailed ?? false,
+    ask: askSecret,
   })
   try {
     return await use(imagewright)

@@ -42,6 +42,13 @@ export interface CloudCapabilities {
     readonly sharing: 'immediate' | 'accepted' | 'none'
     /** Digests of the stored bytes that the cloud itself computes. */
     readonly checksums: readonly DigestAlgorithm[]
+    /**
+     * Whether `upload` itself compares what it sent with the checksums and the size the cloud then reports, and fails on a
+     * difference: an image with a checksum is then proved without being read back.
+     */
+    readonly checksUploads: boolean
+    /** Whether the id of a new image can be chosen. */
+    readonly chosenIds: boolean
   }
   readonly instances: {
     readonly launch: boolean
@@ -79,6 +86,8 @@ export type CloudImage = {
   readonly status: ImageStatus
   /** Container format of the stored bytes, or null while unknown. */
   readonly format: string | null
+  /** How the format is wrapped, in the cloud's own word; null where it knows no such thing. */
+  readonly container: string | null
   /** Stored bytes; null while pending. */
   readonly size: number | null
   /** Bytes of the guest's disk, where the cloud knows. */
@@ -95,6 +104,8 @@ export type CloudImage = {
   /** MiB. */
   readonly minRam: number
   readonly protected: boolean
+  /** Left out of lists that do not ask for it, and usable all the same. */
+  readonly hidden: boolean
   readonly tags: readonly string[]
   readonly properties: Readonly<Record<string, string>>
 }
@@ -107,32 +118,42 @@ export interface ImageFilter {
   tag?: string
   /** Every one must be equal. */
   properties?: Readonly<Record<string, string>>
+  /** What others offer this account, by its own answer to the offer. */
+  memberStatus?: ImageMember['status']
+  /** True: the hidden ones only. Otherwise: those that are not hidden. */
+  hidden?: boolean
 }
 
 export interface NewImage {
+  /** The id it is to have, where the cloud lets one choose. */
+  id?: string
   name: string
   format: string
+  /** How the format is wrapped, in the cloud's own word (Glance: `bare`, `ami`, `ova`, ...); its usual one when absent. */
+  container?: string
   /** Bytes of the guest's disk, where known. */
   virtualSize?: number
   minDisk?: number
   minRam?: number
   protected?: boolean
+  hidden?: boolean
   tags?: readonly string[]
   properties?: Readonly<Record<string, string>>
 }
 
 /** Changes to an image; what is absent stays. A property set to null is removed. */
-export interface ImageChanges {
+export type ImageChanges = {
   name?: string
   visibility?: Visibility
   minDisk?: number
   minRam?: number
   protected?: boolean
+  hidden?: boolean
   tags?: readonly string[]
   properties?: Readonly<Record<string, string | null>>
 }
 
-export interface ImageMember {
+export type ImageMember = {
   readonly member: string
   readonly status: 'pending' | 'accepted' | 'rejected'
 }
@@ -159,17 +180,23 @@ export interface ImageService {
   /** @throws CloudError `IMAGE_NOT_FOUND` */
   get(id: string, options?: AbortOptions): Promise<CloudImage>
   /**
-   * The stored bytes; a RandomAccessSource where `capabilities.images.rangeDownload` says so.
-   * @throws CloudError `IMAGE_HAS_NO_DATA` while it is pending
+   * The stored bytes; a RandomAccessSource where `capabilities.images.rangeDownload` says so and the image's own storage
+   * does not refuse.
+   * @throws CloudError `IMAGE_HAS_NO_DATA` while it is pending | `IMAGE_STATE` when it is deactivated
    */
   open(id: string, options?: AbortOptions): Promise<ByteSource>
-  /** Records a new image: private, `pending`, without data. */
+  /**
+   * Records a new image: private, `pending`, without data.
+   * @throws CloudError `CLOUD_CONFLICT` when another image has, or had, the id that was asked for
+   */
   create(image: NewImage, options: CreateOptions): Promise<CloudImage>
   /** The image made with this key, if any: how a re-run finds what a killed run made. */
   findByKey(key: string, options?: AbortOptions): Promise<CloudImage | null>
   /**
    * Gives the image its data: calls `write` with the sink, and returns when the cloud holds everything and the image
-   * is `active`. If `write` throws, the image is `pending` without data again, or gone.
+   * is `active`. The checksums of the image it gives are those of the bytes that `write` wrote, as far as
+   * `capabilities.images.checksums` names them. If `write` throws, the image is `pending` without data again, or gone.
+   * @throws CloudError `IMAGE_STATE` when it has data | `IMAGE_CORRUPT` when the cloud stored something else
    */
   upload(
     id: string,
@@ -180,6 +207,17 @@ export interface ImageService {
   members(id: string, options?: AbortOptions): Promise<ImageMember[]>
   share(id: string, member: string, options?: AbortOptions): Promise<ImageMember>
   unshare(id: string, member: string, options?: AbortOptions): Promise<void>
+  /**
+   * Answers an offer of an image as the member that this account is.
+   * @throws CloudError `CLOUD_UNSUPPORTED` where sharing needs no answer | `IMAGE_NOT_FOUND` when nothing was offered
+   */
+  accept(id: string, options?: AbortOptions): Promise<ImageMember>
+  /**
+   * Forbids reading the data to everybody but administrators; `reactivate` allows it again.
+   * @throws CloudError `IMAGE_STATE` when it has no data
+   */
+  deactivate(id: string, options?: AbortOptions): Promise<CloudImage>
+  reactivate(id: string, options?: AbortOptions): Promise<CloudImage>
   /** @throws CloudError `IMAGE_NOT_FOUND` | `IMAGE_PROTECTED` | `IMAGE_IN_USE` */
   delete(id: string, options?: AbortOptions): Promise<void>
 }
@@ -190,7 +228,7 @@ export interface CloudInstance {
   readonly id: string
   readonly name: string
   readonly status: InstanceStatus
-  /** Image it was started from, where it still exists. */
+  /** Image it was started from, as far as the cloud knows; it may have been deleted since. */
   readonly imageId: string | null
   readonly createdAt: string
   /** Why it is in `error`, in the cloud's words. */
@@ -214,7 +252,14 @@ export interface NewInstance {
   user?: string
   /** Passed on to the guest untouched. Replaces what `sshKeys` and `user` would have made. */
   userData?: string
+  /** The cloud's own name or id of a network; `none` for none, where a cloud allows that. */
   network?: string
+  /** Name of a key pair that the cloud keeps for this account. */
+  keyName?: string
+  /** Names or ids of security groups. */
+  securityGroups?: readonly string[]
+  /** Its disk is a new volume of `diskSize`, of this type or the cloud's usual one, deleted together with it. */
+  volume?: { readonly type?: string }
   /** False: only its disk is made, and it is `stopped`. Clouds without `stopStart` refuse that. Default true. */
   start?: boolean
 }
@@ -226,8 +271,13 @@ export interface InstanceAddress {
 
 export interface Snapshot {
   readonly image: CloudImage
-  /** Whether file systems were frozen while it was taken. */
-  readonly quiesced: boolean
+  /** Whether file systems were frozen while it was taken; null when the cloud tried and does not say how it went. */
+  readonly quiesced: boolean | null
+  /**
+   * The image is the one a shelved instance will be started from again: to be read, never changed or deleted. Nothing
+   * was made with the key.
+   */
+  readonly borrowed: boolean
 }
 
 export interface InstanceService {
@@ -249,6 +299,11 @@ export interface InstanceService {
     snapshot: { name: string; properties?: Readonly<Record<string, string>> },
     options: CreateOptions,
   ): Promise<Snapshot>
+  /**
+   * Removes what an interrupted `snapshot` with this key has left beside its image: volumes, snapshots of volumes,
+   * records. What is gone already is no error.
+   */
+  releaseSnapshot(key: string, options?: AbortOptions): Promise<void>
   /** Where SSH answers; null while there is none. */
   address(id: string, options?: AbortOptions): Promise<InstanceAddress | null>
   /** The last bytes of the serial console, as text. */

@@ -1,7 +1,7 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { Document, parseDocument } from 'yaml'
-import type { CloudSettings } from './config.ts'
+import type { CloudEntry } from './config.ts'
 import { ConfigError } from './errors.ts'
 import { parseConfig } from './load-config.ts'
 
@@ -9,14 +9,14 @@ import { parseConfig } from './load-config.ts'
  * Adds a cloud to the configuration file, keeping its comments; makes the file when there is none.
  * @throws ConfigError `CONFIG_CLOUD_EXISTS` | `CONFIG_INVALID`
  */
-export async function addCloud(path: string, name: string, settings: CloudSettings): Promise<void> {
+export async function addCloud(path: string, name: string, entry: CloudEntry): Promise<void> {
   const document = await readDocument(path)
   if (document.hasIn(['clouds', name])) {
     throw new ConfigError('CONFIG_CLOUD_EXISTS', `${path} already has a cloud "${name}".`, {
       hint: `Remove it first: imagewright clouds remove ${name}`,
     })
   }
-  document.setIn(['clouds', name], document.createNode(settings))
+  document.setIn(['clouds', name], document.createNode(entry))
   await writeDocument(path, document)
 }
 

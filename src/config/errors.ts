@@ -4,6 +4,7 @@ import { ImagewrightError } from '../core/errors.ts'
 export const configErrorCodes = {
   CONFIG_INVALID: 'The configuration file is not valid.',
   CONFIG_CLOUD_EXISTS: 'A cloud of this name is already configured.',
+  SECRET_UNAVAILABLE: 'A secret of the configuration cannot be had.',
 } as const
 
 export class ConfigError extends ImagewrightError<keyof typeof configErrorCodes> {}

@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
-import { parseDocument } from 'yaml'
 import { z } from 'zod'
-import { type Config, type ConfigFile, configFileSchema } from './config.ts'
+import { type CloudSettings, type Config, type ConfigFile, cloudName, configFileSchema } from './config.ts'
 import { ConfigError } from './errors.ts'
 import { findFolders } from './folders.ts'
+import { readOpenStackClouds } from './openstack-clouds.ts'
+import { parseYaml } from './parse-yaml.ts'
 
 export interface LoadConfigOptions {
   /** A file to use instead of the usual places; must exist. */
@@ -15,34 +16,48 @@ export interface LoadConfigOptions {
 
 /**
  * Reads `imagewright.yaml` of the working folder, else `config.yaml` of the user's configuration folder. The embedded
- * cloud `local` is always there unless the file says otherwise.
+ * cloud `local` is always there unless the file says otherwise, and so are the clouds that the OpenStack clients know.
  * @throws ConfigError `CONFIG_INVALID` naming the file and the key
  */
 export async function loadConfig(options: LoadConfigOptions = {}): Promise<Config> {
-  const environment = options.environment ?? process.env
+  const { environment = process.env, workingDirectory = process.cwd() } = options
   const folders = findFolders(environment)
   const explicit = options.path ?? environment.IMAGEWRIGHT_CONFIG
   const userFile = join(folders.config, 'config.yaml')
   const candidates = explicit
-    ? [resolve(explicit)]
-    : [resolve(options.workingDirectory ?? '.', 'imagewright.yaml'), userFile]
-  for (const path of candidates) {
-    const text = await readIfPresent(path)
-    if (text === null) continue
-    return { folders, path, clouds: withDefaults(parseConfig(text, path), folders.local, dirname(path)) }
-  }
-  if (explicit) {
+    ? [resolve(workingDirectory, explicit)]
+    : [resolve(workingDirectory, 'imagewright.yaml'), userFile]
+  const file = await readFirst(candidates)
+  if (explicit && !file) {
     throw new ConfigError('CONFIG_INVALID', `There is no configuration file ${candidates[0]}.`)
   }
-  return { folders, path: userFile, clouds: withDefaults({ clouds: {} }, folders.local, folders.config) }
+  const path = file?.path ?? userFile
+  const openstack = await readOpenStackClouds({ environment, workingDirectory })
+  const clouds = new Map<string, CloudSettings>([['local', { type: 'local', folder: folders.local }]])
+  const problems = [...openstack.problems]
+  for (const [name, settings] of openstack.clouds) {
+    const usable = name !== 'local' && cloudName.safeParse(name).success
+    if (usable) clouds.set(name, settings)
+    else
+      problems.push(
+        `The entry "${name}" of ${settings.origin} needs another name here: type openstack, cloud`,
+      )
+  }
+  const base = dirname(path)
+  for (const [name, entry] of Object.entries(file ? parseConfig(file.text, path).clouds : {})) {
+    clouds.set(
+      name,
+      entry.type === 'local'
+        ? { ...entry, folder: resolve(base, entry.folder) }
+        : openstack.configured(entry, { origin: path, base }),
+    )
+  }
+  return { folders, path, clouds: Object.fromEntries(clouds), problems }
 }
 
 /** @throws ConfigError `CONFIG_INVALID` */
 export function parseConfig(text: string, path: string): ConfigFile {
-  const document = parseDocument(text)
-  const [problem] = document.errors
-  if (problem) throw new ConfigError('CONFIG_INVALID', `${path}: ${problem.message}`, { cause: problem })
-  const parsed = configFileSchema.safeParse(document.toJS() ?? {})
+  const parsed = configFileSchema.safeParse(contentOf(text, path))
   if (!parsed.success) {
     throw new ConfigError('CONFIG_INVALID', `${path}: ${z.prettifyError(parsed.error)}`, {
       hint: 'docs/configuration.md shows every key.',
@@ -51,12 +66,20 @@ export function parseConfig(text: string, path: string): ConfigFile {
   return parsed.data
 }
 
-function withDefaults(file: ConfigFile, localFolder: string, base: string): Config['clouds'] {
-  const clouds: Record<string, Config['clouds'][string]> = { local: { type: 'local', folder: localFolder } }
-  for (const [name, settings] of Object.entries(file.clouds)) {
-    clouds[name] = { ...settings, folder: resolve(base, settings.folder) }
+function contentOf(text: string, path: string): unknown {
+  try {
+    return parseYaml(text).toJS() ?? {}
+  } catch (error) {
+    throw new ConfigError('CONFIG_INVALID', `${path}: ${error instanceof Error ? error.message : error}.`)
   }
-  return clouds
+}
+
+async function readFirst(paths: readonly string[]): Promise<{ path: string; text: string } | null> {
+  for (const path of paths) {
+    const text = await readIfPresent(path)
+    if (text !== null) return { path, text }
+  }
+  return null
 }
 
 async function readIfPresent(path: string): Promise<string | null> {

@@ -1,10 +1,10 @@
-import { once } from 'node:events'
-import { createConnection } from 'node:net'
-import type { Cloud, CloudInstance, InstanceAddress } from '../clouds/cloud.ts'
+import type { Cloud, CloudInstance, CreateOptions, NewInstance } from '../clouds/cloud.ts'
+import { CloudError } from '../clouds/errors.ts'
 import { type AbortOptions, poll } from '../core/abort.ts'
 import { ImagewrightError, isCancellation } from '../core/errors.ts'
 import type { JobContext } from '../jobs/job.ts'
 import { OperationError } from './errors.ts'
+import { greetsAsSsh } from './ssh-greeting.ts'
 
 /** Enough for a full system under software emulation. */
 const defaultDeadline = 8 * 60_000
@@ -22,11 +22,21 @@ export async function bootTest(
   const { signal } = context
   const key = `${context.jobId}-boot-test`
   await context.ledger.intend({ kind: 'instance', cloud: cloud.name, key, label: `boot test of ${imageId}` })
-  const instance = await cloud.instances.launch({ name: `boot test ${imageId}`, imageId }, { key, signal })
+  const instance = await launch(cloud, { name: `boot test ${imageId}`, imageId }, { key, signal })
   await context.ledger.created(key, instance.id)
   await waitForLogin(cloud, instance.id, { deadline, signal })
   await cloud.instances.terminate(instance.id, { signal })
   await context.ledger.released(key)
+}
+
+/** Where it is not plain which network to use, the console has to do: nobody is asked for one. */
+async function launch(cloud: Cloud, instance: NewInstance, options: CreateOptions): Promise<CloudInstance> {
+  try {
+    return await cloud.instances.launch(instance, options)
+  } catch (error) {
+    if (!(error instanceof CloudError) || error.code !== 'INSTANCE_NETWORK_AMBIGUOUS') throw error
+    return cloud.instances.launch({ ...instance, network: 'none' }, options)
+  }
 }
 
 async function waitForLogin(
@@ -73,21 +83,16 @@ async function hasBooted(cloud: Cloud, instance: CloudInstance, options: AbortOp
       `The instance is ${instance.status}: ${instance.fault ?? 'it stopped'}.`,
     )
   }
-  const console = await cloud.instances.console(instance.id, { maximumBytes: 4_000, ...options })
-  if (/\blogin:\s*$/m.test(console)) return true
+  if (/\blogin:\s*$/m.test(await consoleIfAny(cloud, instance.id, options))) return true
   const address = await cloud.instances.address(instance.id, options)
-  return address !== null && greetsAsSsh(address)
+  return address !== null && greetsAsSsh(address, options)
 }
 
-async function greetsAsSsh(address: InstanceAddress): Promise<boolean> {
-  const socket = createConnection(address)
+async function consoleIfAny(cloud: Cloud, id: string, options: AbortOptions): Promise<string> {
   try {
-    const [greeting] = await once(socket, 'data', { signal: AbortSignal.timeout(2_000) })
-    return Buffer.isBuffer(greeting) && greeting.toString('latin1').startsWith('SSH-')
-  } catch {
-    // Refused or silent: it has not booted yet, which the caller's deadline covers.
-    return false
-  } finally {
-    socket.destroy()
+    return await cloud.instances.console(id, { maximumBytes: 4_000, ...options })
+  } catch (error) {
+    if (error instanceof CloudError && error.code === 'CLOUD_UNSUPPORTED') return ''
+    throw error
   }
 }

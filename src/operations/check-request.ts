@@ -6,7 +6,7 @@ import { selectOperations } from '../guest/cleaning/select-operations.ts'
 import { checkCompression } from './check-compression.ts'
 import type { CleaningInput } from './cleaning-input.ts'
 import { OperationError } from './errors.ts'
-import type { StorageInput } from './store-image.ts'
+import type { StorageInput } from './storage-input.ts'
 
 /*
  * What is wrong with a request is found before anything is made for it: a snapshot and an hour of copying are too much
@@ -44,7 +44,8 @@ export function checkStorage(cloud: Cloud, storage: StorageInput): void {
   if (format) checkCompression({ format, compression: storage.compression })
 }
 
-function unsupported(cloud: Cloud, what: string, known: readonly string[] = []): CloudError {
+/** The error for what a cloud does not know; `known` is what it does know of the kind. */
+export function unsupported(cloud: Cloud, what: string, known: readonly string[] = []): CloudError {
   return new CloudError('CLOUD_UNSUPPORTED', `${cloud.name} does not know ${what}.`, {
     hint: known.length > 0 ? `It knows: ${known.join(', ')}.` : 'Leave it out, or use another cloud.',
   })

@@ -3,12 +3,15 @@ import type { OperationDefinition } from '../jobs/operation-definition.ts'
 import { checkCleaning, checkStorage } from './check-request.ts'
 import { cleaningInput } from './cleaning-input.ts'
 import { openDiskFile } from './convert-image.ts'
+import { describeCopy } from './describe-copy.ts'
 import { detectFormat } from './detect-format.ts'
 import type { Environment } from './environment.ts'
 import { findImage } from './find.ts'
-import { openImageDisk } from './open-image-disk.ts'
+import { openForCopy } from './open-for-copy.ts'
+import { refuseTakenName } from './record-image.ts'
+import { storageInput } from './storage-input.ts'
 import { fileInput, type StoredFile, storeFile } from './store-file.ts'
-import { refuseTakenName, type StoredImage, storageInput, storeImage } from './store-image.ts'
+import { type StoredImage, storeImage } from './store-image.ts'
 
 const cleanFileInput = z.strictObject({
   path: z.string(),
@@ -67,21 +70,23 @@ export function cleanStoredImageOperation(
       const { cloud: cloudName, image, clean, storage } = input
       const { signal } = context
       const cloud = await environment.clouds.get(cloudName)
-      const { id, name } = await context.step('resolve', 'Looking up the image', async () => {
+      const { id, name, description } = await context.step('resolve', 'Looking up the image', async () => {
         checkCleaning(clean)
         checkStorage(cloud, storage)
         const found = await findImage(cloud, image, { signal })
         const wanted = input.name ?? `${found.name} (clean)`
         if (!storage.allowDuplicateName) await refuseTakenName(cloud, wanted, { signal })
-        return { id: found.id, name: wanted }
+        const { description } = describeCopy(found, { sameCloud: true })
+        return { id: found.id, name: wanted, description }
       })
       return storeImage(environment, context, {
         target: cloud,
         name,
-        openSource: (options) => openImageDisk(cloud, id, options),
+        openSource: () => openForCopy(environment, context, { cloud, id }),
         clean,
         storage,
         lineage: { imagewright_source: `${cloud.name}:${id}` },
+        described: description,
       })
     },
   }

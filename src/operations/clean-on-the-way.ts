@@ -5,6 +5,7 @@ import type { CleaningReport } from '../guest/cleaning/report.ts'
 import type { Guest } from '../guest/guest.ts'
 import { openGuest } from '../guest/open-guest.ts'
 import type { JobContext } from '../jobs/job.ts'
+import { assertClean } from './assert-clean.ts'
 import type { CleaningInput } from './cleaning-input.ts'
 import type { Environment } from './environment.ts'
 import { openWorkFolder } from './work-folder.ts'
@@ -15,14 +16,22 @@ export interface CleanedDisk extends AsyncDisposable {
   readonly report: CleaningReport | null
 }
 
+export interface CleanOnTheWay {
+  disk: Disk
+  clean: CleaningInput | null
+  /** Plan the cleaning of the cleaned disk once more, which must find nothing to do. */
+  verify?: boolean
+}
+
 /**
  * A view of the disk with the cleaning applied and everything deleted reading as zeros. The disk itself is only read:
  * what changes lives in the job's work folder until the view is disposed of.
+ * @throws OperationError `VERIFICATION_FAILED` when something is still not clean
  */
 export async function cleanOnTheWay(
   environment: Environment,
   context: JobContext,
-  { disk, clean }: { disk: Disk; clean: CleaningInput | null },
+  { disk, clean, verify = false }: CleanOnTheWay,
 ): Promise<CleanedDisk> {
   if (!clean) return { disk, report: null, [Symbol.asyncDispose]: async () => undefined }
   const { signal } = context
@@ -37,7 +46,9 @@ export async function cleanOnTheWay(
     const plan = await planCleaning(guest, { ...clean, signal })
     const report = await applyCleaning(guest, plan, { signal })
     for (const { code, message } of report.warnings) context.emit({ type: 'warning', code, message })
-    return { disk: await guest.scrubbed({ signal }), report, [Symbol.asyncDispose]: dispose }
+    const cleaned = await guest.scrubbed({ signal })
+    if (verify) await assertClean(cleaned, clean, { what: 'The cleaned disk', workFolder: work.path, signal })
+    return { disk: cleaned, report, [Symbol.asyncDispose]: dispose }
   } catch (error) {
     await dispose()
     throw error

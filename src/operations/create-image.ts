@@ -1,21 +1,18 @@
 import { z } from 'zod'
-import type { Cloud } from '../clouds/cloud.ts'
-import { ImagewrightError } from '../core/errors.ts'
 import type { JobContext } from '../jobs/job.ts'
 import type { OperationDefinition } from '../jobs/operation-definition.ts'
+import { bringRelated } from './bring-related.ts'
 import { checkCleaning, checkStorage } from './check-request.ts'
 import { cleaningInput } from './cleaning-input.ts'
+import { describeCopy } from './describe-copy.ts'
 import type { Environment } from './environment.ts'
 import { findInstance } from './find.ts'
-import { openImageDisk } from './open-image-disk.ts'
-import { refuseTakenName, type StoredImage, storageInput, storeImage } from './store-image.ts'
-import {
-  type Consistency,
-  requireSnapshotState,
-  snapshotKey,
-  takeSnapshot,
-  useSnapshot,
-} from './take-snapshot.ts'
+import { finishSnapshot } from './finish-snapshot.ts'
+import { openForCopy } from './open-for-copy.ts'
+import { refuseTakenName } from './record-image.ts'
+import { storageInput } from './storage-input.ts'
+import { type StoredImage, storeImage } from './store-image.ts'
+import { type Consistency, requireSnapshotState, takeSnapshot, useSnapshot } from './take-snapshot.ts'
 
 const createImageInput = z.strictObject({
   cloud: z.string(),
@@ -29,6 +26,8 @@ const createImageInput = z.strictObject({
   keepSnapshot: z.boolean().default(false),
   /** Id of an image made of this instance before, instead of a new snapshot. */
   reuseSnapshot: z.string().optional(),
+  /** How what is read of the snapshot is proved; see `openImageDisk`. */
+  sourceProof: z.enum(['full', 'used']).optional(),
 })
 
 export type CreateImageInput = z.infer<typeof createImageInput>
@@ -75,15 +74,26 @@ async function createImage(
     if (!input.storage.allowDuplicateName) await refuseTakenName(target, input.name, { signal })
     return { id: found.id, name: found.name }
   })
-  const snapshot = await context.step('snapshot', 'Taking a snapshot', () => {
-    if (input.reuseSnapshot)
-      return useSnapshot(context, source, { id: input.reuseSnapshot, instance: instance.id })
-    return takeSnapshot(context, source, { instance, name: `${input.name} (snapshot)` })
+  const { copy, ...snapshot } = await context.step('snapshot', 'Taking a snapshot', async () => {
+    const taken = await (input.reuseSnapshot
+      ? useSnapshot(context, source, { id: input.reuseSnapshot, instance: instance.id })
+      : takeSnapshot(context, source, { instance, name: `${input.name} (snapshot)` }))
+    const image = await source.images.get(taken.id, { signal })
+    return { ...taken, copy: describeCopy(image, { sameCloud: source.name === target.name }) }
+  })
+  const { description, related } = copy
+  const resolved = await bringRelated(environment, context, {
+    source,
+    target,
+    related,
+    storage: input.storage,
+    sameId: false,
   })
   const stored = await storeImage(environment, context, {
     target,
     name: input.name,
-    openSource: (options) => openImageDisk(source, snapshot.id, options),
+    openSource: () =>
+      openForCopy(environment, context, { cloud: source, id: snapshot.id, proof: input.sourceProof }),
     clean: input.clean,
     storage: input.storage,
     lineage: {
@@ -91,37 +101,16 @@ async function createImage(
       imagewright_source_name: instance.name,
       imagewright_consistency: snapshot.consistency,
     },
+    described: { ...description, properties: { ...description.properties, ...resolved } },
   })
-  const keep = input.keepSnapshot || input.reuseSnapshot !== undefined
+  const { id, consistency, borrowed } = snapshot
+  const keep = input.keepSnapshot || borrowed
   const kept = await context.step('release', keep ? 'Keeping the snapshot' : 'Releasing the snapshot', () =>
-    keep ? keepSnapshot(context, input) : releaseSnapshot(context, source, snapshot.id),
+    finishSnapshot(context, source, { snapshot, keep }),
   )
   return {
     ...stored,
     instance: { cloud: source.name, ...instance },
-    snapshot: { ...snapshot, kept },
+    snapshot: { id, consistency, kept },
   }
-}
-
-async function keepSnapshot(context: JobContext, { reuseSnapshot }: CreateImageInput): Promise<true> {
-  if (!reuseSnapshot) await context.ledger.kept(snapshotKey(context))
-  return true
-}
-
-/** Gives whether it is still there. The image is proved and published: a snapshot in the way does not take it back. */
-async function releaseSnapshot(context: JobContext, cloud: Cloud, id: string): Promise<boolean> {
-  try {
-    await cloud.images.delete(id, { signal: context.signal })
-  } catch (error) {
-    if (context.signal.aborted || !(error instanceof ImagewrightError)) throw error
-    context.emit({
-      type: 'warning',
-      code: 'SNAPSHOT_LEFT',
-      message: `The snapshot ${cloud.name}:${id} could not be deleted: ${error.message}`,
-      hint: `Delete it later with: imagewright jobs undo ${context.jobId}`,
-    })
-    return true
-  }
-  await context.ledger.released(snapshotKey(context))
-  return false
 }

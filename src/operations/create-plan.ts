@@ -4,7 +4,7 @@ import { checkCleaning, checkStorage } from './check-request.ts'
 import type { CloudAccess } from './cloud-access.ts'
 import type { CreateImageInput } from './create-image.ts'
 import { findInstance } from './find.ts'
-import { refuseTakenName } from './store-image.ts'
+import { refuseTakenName } from './record-image.ts'
 import { requireSnapshotState } from './take-snapshot.ts'
 
 /** What creating an image would do, found out by looking only. */
@@ -62,7 +62,9 @@ export async function planCreateImage(
         ? `clean it: ${selection.operations.length} operations, everything deleted reads as zeros`
         : 'clean nothing',
       `write it as the private image "${input.name}" of ${target.name}`,
-      'read it back and compare',
+      target.capabilities.images.checksUploads && storage.verify === 'checksum'
+        ? 'compare what was sent with the checksums of the cloud'
+        : 'read it back and compare',
       ...(storage.bootTest ? ['boot it once and wait for a login'] : []),
       `make it ${storage.visibility}${storage.members.length > 0 ? `, shared with ${storage.members.join(', ')}` : ''}`,
       input.keepSnapshot || input.reuseSnapshot ? 'keep the snapshot' : 'delete the snapshot',

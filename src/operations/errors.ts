@@ -8,6 +8,8 @@ export const operationErrorCodes = {
   INPUT_INVALID: 'Something that was asked for is unknown, is missing, or does not fit the rest.',
   VERIFICATION_FAILED: 'What was stored is not what was sent. Nothing has been published.',
   BOOT_TEST_FAILED: 'The new image did not boot. Nothing has been published.',
+  PROPERTIES_REFUSED: 'The target cloud does not allow some of the properties of the image.',
+  ID_TAKEN: 'The target cloud cannot give the new image the id of its source.',
   SNAPSHOT_UNUSABLE: 'The snapshot to use is not complete, or not of this instance.',
 } as const
 
@@ -15,6 +17,11 @@ export class OperationError extends ImagewrightError<keyof typeof operationError
 
 /** Codes of warnings an operation gives on its way; the work goes on. */
 export const operationWarningCodes = {
+  PROPERTIES_SKIPPED: 'The image does without some properties that the target cloud refused.',
+  RELATED_IMAGE_LEFT: 'A kernel or ramdisk image that an image refers to could not be brought along.',
+  SOURCE_SPOOLED: 'A server gives no parts of an image, so all of it goes to a temporary file first.',
+  SOURCE_UNPROVED: 'The source cloud has recorded no checksum, so what was read cannot be compared.',
+  TRANSFER_RETRIED: 'A transfer broke on the wire and was started again.',
   SNAPSHOT_LEFT: 'The snapshot an image was made of could not be deleted.',
   SNAPSHOT_NOT_QUIESCED: 'The file systems were not frozen while the snapshot was taken.',
 } as const

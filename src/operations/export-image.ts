@@ -8,9 +8,9 @@ import { cleaningInput } from './cleaning-input.ts'
 import { diskFileInput, openDiskFile } from './convert-image.ts'
 import type { Environment } from './environment.ts'
 import { findImage, findInstance } from './find.ts'
-import { openImageDisk } from './open-image-disk.ts'
+import { openForCopy } from './open-for-copy.ts'
 import { fileInput, refuseTakenFile, type StoredFile, storeFile } from './store-file.ts'
-import { requireSnapshotState, snapshotKey, takeSnapshot } from './take-snapshot.ts'
+import { releaseSnapshot, requireSnapshotState, takeSnapshot } from './take-snapshot.ts'
 
 const exportImageInput = z.strictObject({
   source: z.discriminatedUnion('kind', [
@@ -53,24 +53,21 @@ async function exportImage(
     refuseTakenFile(file)
     return findSource(environment, source, { signal })
   })
-  const imageId =
+  const snapshot =
     found.kind === 'image'
-      ? found.id
-      : (
-          await context.step('snapshot', 'Taking a snapshot', () =>
-            takeSnapshot(context, cloud, { instance: found, name: `${found.name} (snapshot)` }),
-          )
-        ).id
+      ? null
+      : await context.step('snapshot', 'Taking a snapshot', () =>
+          takeSnapshot(context, cloud, { instance: found, name: `${found.name} (snapshot)` }),
+        )
   const stored = await storeFile(environment, context, {
     file,
-    openSource: (options) => openImageDisk(cloud, imageId, options),
+    openSource: () => openForCopy(environment, context, { cloud, id: snapshot?.id ?? found.id }),
     clean,
     verify: true,
   })
-  if (found.kind === 'instance') {
+  if (snapshot) {
     await context.step('release', 'Releasing the snapshot', async () => {
-      await cloud.images.delete(imageId, { signal })
-      await context.ledger.released(snapshotKey(context))
+      await releaseSnapshot(context, cloud, snapshot)
       return null
     })
   }

@@ -1,22 +1,26 @@
-import type { Cloud, CloudImage, CloudInstance } from '../clouds/cloud.ts'
+import type { Cloud, CloudImage, CloudInstance, ImageFilter } from '../clouds/cloud.ts'
 import { CloudError } from '../clouds/errors.ts'
 import type { AbortOptions } from '../core/abort.ts'
 
 /**
- * An image by its id, or by its exact name when no image has that id.
+ * An image by its id, or by its exact name when no image has that id: a hidden one only when no other has it.
+ * @param options.filter what an image found by its name must match besides
  * @throws CloudError `IMAGE_NOT_FOUND` | `IMAGE_AMBIGUOUS` (with the candidates' ids)
  */
 export async function findImage(
   cloud: Cloud,
   idOrName: string,
-  options: AbortOptions = {},
+  { filter, ...options }: AbortOptions & { filter?: ImageFilter } = {},
 ): Promise<CloudImage> {
   try {
     return await cloud.images.get(idOrName, options)
   } catch (error) {
     if (!(error instanceof CloudError) || error.code !== 'IMAGE_NOT_FOUND') throw error
   }
-  const [first, ...others] = await collect(cloud.images.list({ name: idOrName }, options))
+  const list = (hidden: boolean) =>
+    collect(cloud.images.list({ ...filter, name: idOrName, ...(hidden ? { hidden } : {}) }, options))
+  const seen = await list(false)
+  const [first, ...others] = seen.length > 0 ? seen : await list(true)
   if (!first) {
     throw new CloudError('IMAGE_NOT_FOUND', `${cloud.name} has no image "${idOrName}".`, {
       hint: `See what there is: imagewright images list ${cloud.name}`,

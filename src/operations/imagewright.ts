@@ -1,12 +1,16 @@
 import { resolve } from 'node:path'
 import type { Writable } from 'node:stream'
+import type { z } from 'zod'
 import type { CloudCheck } from '../clouds/cloud.ts'
 import { CloudError } from '../clouds/errors.ts'
 import type { Config } from '../config/config.ts'
 import { removeCloud } from '../config/edit-config.ts'
 import { loadConfig } from '../config/load-config.ts'
+import type { AskSecret } from '../config/resolve-secret.ts'
 import type { AbortOptions } from '../core/abort.ts'
+import { MiB } from '../core/bytes.ts'
 import type { Json } from '../core/json.ts'
+import { isOutputFormat } from '../disk/write-disk.ts'
 import type { CleaningPlan } from '../guest/cleaning/plan.ts'
 import type { JobRecord, RecordedEvent } from '../jobs/job-record.ts'
 import type { Jobs } from '../jobs/open-jobs.ts'
@@ -16,15 +20,19 @@ import { type CleaningInput, cleaningInput } from './cleaning-input.ts'
 import { type CloudAccess, openCloudAccess } from './cloud-access.ts'
 import type { CreateImageInput, CreateImageResult } from './create-image.ts'
 import type { CreatePlan } from './create-plan.ts'
-import type { DownloadResult } from './download-image.ts'
 import { type Images, openImages } from './images.ts'
 import type { Inspection, InspectOptions } from './inspect-thing.ts'
 import { type Instances, openInstances } from './instances.ts'
 import { JobRunner } from './job-runner.ts'
+import type { MigrateImageResult } from './migrate-image.ts'
+import type { migrateImageInput } from './migrate-input.ts'
+import type { MigratePlan } from './migrate-plan.ts'
+import { offerStream } from './offered-streams.ts'
 import type { OperationHandle } from './operation-handle.ts'
 import { outputFormatOf } from './output-format.ts'
 import { parseRequest } from './parse-request.ts'
-import { parseCloudReference, parseReference } from './reference.ts'
+import type { DownloadResult } from './receive-image.ts'
+import { parseCloudReference, parseReference, parseTarget } from './reference.ts'
 import type {
   CleanFileRequest,
   CleanStoredImageRequest,
@@ -32,17 +40,24 @@ import type {
   CreateImageRequest,
   ExportRequest,
   FileRequest,
+  MigrateImageRequest,
+  RecordRequest,
+  StorageRequest,
   UploadRequest,
+  UploadStreamRequest,
 } from './requests.ts'
 import type { SnapshotResult } from './snapshot-instance.ts'
+import { storageInput } from './storage-input.ts'
 import { type FileInput, fileInput, type StoredFile } from './store-file.ts'
-import { type StoredImage, storageInput } from './store-image.ts'
+import type { StoredImage } from './store-image.ts'
 
 export interface OpenOptions {
   /** A configuration file instead of the usual places. */
   configPath?: string
   /** Variables that say where things are, instead of those of the process. */
   environment?: Readonly<Record<string, string | undefined>>
+  /** Asks a person for a secret that is configured as `ask`. Without it, such a cloud cannot be signed in to. */
+  ask?: AskSecret
   /** Leave what a failed job made, so that it can be resumed at the failed step; undone otherwise. */
   keepFailedJobs?: boolean
 }
@@ -62,9 +77,9 @@ export class Imagewright {
   readonly #clouds: CloudAccess
   readonly #runner: JobRunner
 
-  private constructor(config: Config, { keepFailedJobs = false }: OpenOptions) {
+  private constructor(config: Config, { ask, keepFailedJobs = false }: OpenOptions) {
     this.config = config
-    this.#clouds = openCloudAccess(config)
+    this.#clouds = openCloudAccess(config, { ask })
     this.images = openImages(this.#clouds)
     this.instances = openInstances(this.#clouds)
     this.#runner = new JobRunner({ config, clouds: this.#clouds }, { keepFailed: keepFailedJobs })
@@ -94,6 +109,33 @@ export class Imagewright {
   ): Promise<CreatePlan> {
     const { planCreateImage } = await import('./create-plan.ts')
     return planCreateImage(this.#clouds, createImageInput(instance, name, request), options)
+  }
+
+  /**
+   * An image, or an instance, of one cloud as an image of another.
+   * @param target `CLOUD`, or `CLOUD:NAME` for another name than the source has
+   */
+  migrateImage(
+    source: string,
+    target: string,
+    request: MigrateImageRequest = {},
+  ): OperationHandle<MigrateImageResult> {
+    return this.#runner.start<MigrateImageResult>('migrate', migrateInput(source, target, request))
+  }
+
+  /** What `migrateImage` would do. Looks only; takes no snapshot. */
+  async planMigrateImage(
+    source: string,
+    target: string,
+    request: MigrateImageRequest = {},
+    options: AbortOptions = {},
+  ): Promise<MigratePlan> {
+    const [{ planMigrateImage }, { migrateImageInput }] = await Promise.all([
+      import('./migrate-plan.ts'),
+      import('./migrate-input.ts'),
+    ])
+    const input = parseRequest(migrateImageInput, migrateInput(source, target, request))
+    return planMigrateImage(this.#clouds, input, options)
   }
 
   /** The cloud's own snapshot of an instance, untouched. */
@@ -206,18 +248,34 @@ export class Imagewright {
   }
 
   /** A disk-image file as an image of a cloud; `target` is `CLOUD:NAME`. */
-  uploadImage(
-    path: string,
-    target: string,
-    { inputFormat, allowBacking = false, clean, storage }: UploadRequest = {},
-  ): OperationHandle<StoredImage> {
+  uploadImage(path: string, target: string, request: UploadRequest = {}): OperationHandle<StoredImage> {
+    const { inputFormat, allowBacking = false, clean, storage, ...record } = request
     const { cloud, thing } = parseCloudReference(target)
     return this.#runner.start<StoredImage>('upload', {
       file: { path: resolve(path), ...(inputFormat ? { format: inputFormat } : {}), allowBacking },
       cloud,
       name: thing,
       clean: clean ? parseRequest(cleaningInput, clean) : null,
-      storage: storage ?? {},
+      ...recordAndStorage(record, storage),
+    })
+  }
+
+  /**
+   * A stream as an image of a cloud, byte for byte, with nothing stored on the way. It is checked in the cloud before it
+   * is published.
+   */
+  uploadStream(
+    stream: AsyncIterable<Uint8Array>,
+    target: string,
+    { size, storage, ...record }: UploadStreamRequest = {},
+  ): OperationHandle<StoredImage> {
+    const { cloud, thing } = parseCloudReference(target)
+    return this.#runner.start<StoredImage>('upload-stream', {
+      stream: offerStream(stream),
+      ...(size === undefined ? {} : { size }),
+      cloud,
+      name: thing,
+      ...recordAndStorage(record, storage),
     })
   }
 
@@ -245,6 +303,16 @@ export class Imagewright {
     const { downloadToStream } = await import('./download-image.ts')
     const { cloud, thing } = parseCloudReference(image)
     return downloadToStream(await this.#clouds.get(cloud), { image: thing, output, ...options })
+  }
+
+  /** The stored bytes of an image in memory, at most `maximumBytes` (default 256 MiB), compared like a file's. */
+  async downloadToMemory(
+    image: string,
+    { maximumBytes = 256 * MiB, signal }: AbortOptions & { maximumBytes?: number } = {},
+  ): Promise<Buffer> {
+    const { downloadToMemory } = await import('./download-image.ts')
+    const { cloud, thing } = parseCloudReference(image)
+    return downloadToMemory(await this.#clouds.get(cloud), { image: thing, maximumBytes, signal })
   }
 
   /** Whether a name refers to a file of this machine rather than to something in a cloud. */
@@ -312,7 +380,7 @@ export class Imagewright {
 function createImageInput(
   instance: string,
   name: string,
-  { to, clean, storage, keepSnapshot, reuseSnapshot }: CreateImageRequest,
+  { to, clean, storage, keepSnapshot, reuseSnapshot, sourceProof }: CreateImageRequest,
 ): CreateImageInput {
   const reference = parseCloudReference(instance)
   return {
@@ -324,6 +392,25 @@ function createImageInput(
     storage: parseRequest(storageInput, storage ?? {}),
     keepSnapshot: keepSnapshot ?? false,
     ...(reuseSnapshot ? { reuseSnapshot } : {}),
+    ...(sourceProof ? { sourceProof } : {}),
+  }
+}
+
+function migrateInput(
+  source: string,
+  target: string,
+  { clean, storage, ...rest }: MigrateImageRequest,
+): z.input<typeof migrateImageInput> {
+  const from = parseCloudReference(source)
+  const to = parseTarget(target)
+  return {
+    cloud: from.cloud,
+    thing: from.thing,
+    target: to.cloud,
+    ...(to.name ? { name: to.name } : {}),
+    clean: clean ? parseRequest(cleaningInput, clean) : null,
+    storage: storage ?? {},
+    ...rest,
   }
 }
 
@@ -335,4 +422,14 @@ function outputFile(path: string, { format, ...rest }: FileRequest): FileInput {
   })
   checkCompression(file)
   return file
+}
+
+/** A format that can be written is one to write; any other is the cloud's word for data that are stored as they are. */
+function recordAndStorage(
+  { diskFormat, ...record }: RecordRequest,
+  storage: StorageRequest = {},
+): { record: RecordRequest; storage: StorageRequest } {
+  if (diskFormat === undefined) return { record, storage }
+  if (!isOutputFormat(diskFormat)) return { record: { ...record, diskFormat }, storage }
+  return { record, storage: { format: diskFormat, ...storage } }
 }

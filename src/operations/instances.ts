@@ -4,6 +4,7 @@ import type { AbortOptions } from '../core/abort.ts'
 import type { CloudAccess } from './cloud-access.ts'
 import { collect, findImage, findInstance } from './find.ts'
 import { parseCloudReference } from './reference.ts'
+import { type WaitForSshOptions, waitForSsh } from './wait-for-ssh.ts'
 
 export type InstanceWithAddress = CloudInstance & { readonly address: InstanceAddress | null }
 
@@ -17,6 +18,8 @@ export interface Instances {
     instance: Omit<NewInstance, 'imageId'>,
     options?: AbortOptions,
   ): Promise<InstanceWithAddress>
+  /** Waits until its SSH server greets, and shows where. */
+  waitForSsh(reference: string, options?: WaitForSshOptions): Promise<InstanceWithAddress>
   start(reference: string, options?: AbortOptions): Promise<InstanceWithAddress>
   /** Asks the guest to shut down; cuts the power after `deadline` milliseconds, or the cloud's own time. */
   stop(reference: string, options?: AbortOptions & { deadline?: number }): Promise<InstanceWithAddress>
@@ -47,6 +50,11 @@ export function openInstances(clouds: CloudAccess): Instances {
         { key: randomUUID(), ...options },
       )
       return withAddress(cloud, launched, options)
+    },
+    async waitForSsh(reference, options = {}) {
+      const { cloud, service, instance } = await locate(reference, options)
+      const address = await waitForSsh(cloud, instance.id, options)
+      return { ...(await service.get(instance.id, options)), address }
     },
     async start(reference, options = {}) {
       const { cloud, service, instance } = await locate(reference, options)

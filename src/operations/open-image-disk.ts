@@ -1,25 +1,145 @@
-import type { Cloud } from '../clouds/cloud.ts'
+import type { Cloud, CloudImage } from '../clouds/cloud.ts'
 import { CloudError } from '../clouds/errors.ts'
 import type { AbortOptions } from '../core/abort.ts'
 import { type CheckedDisk, openCheckedDisk } from '../disk/open-disk.ts'
-import { isRandomAccess } from '../transfer/byte-source.ts'
+import { probeFormat } from '../disk/probe.ts'
+import { openRaw } from '../disk/raw/raw-reader.ts'
+import { type ByteSource, isRandomAccess, type RandomAccessSource } from '../transfer/byte-source.ts'
+import { type DigestAlgorithm, type Digests, digestAlgorithms } from '../transfer/digests.ts'
+import { type ProvenSource, type ProveOptions, provenSource } from '../transfer/proven-source.ts'
+import { assertOpaque, isOpaque } from './opaque-format.ts'
 
-/** The disk of an image in a cloud, after its safety check. Needs a cloud whose images can be read by range. */
+/**
+ * How what is read of an image is proved: `full`, by passing over all of it and comparing the checksum the cloud has
+ * recorded; `used`, only what is needed is read, and nothing is compared.
+ */
+export type SourceProofMode = 'full' | 'used'
+
+/** `unproved`: all of it was to be compared, and the cloud has recorded no checksum. */
+export type SourceProof = SourceProofMode | 'unproved'
+
+export interface OpenImageOptions extends AbortOptions {
+  /**
+   * Default: `full` where the bytes come from elsewhere, `used` where they are files of this machine.
+   */
+  proof?: SourceProofMode | undefined
+  /** What to do with a source that gives no ranges, which it takes over; such images are refused when it is absent. */
+  unranged?: (source: ByteSource, image: CloudImage) => Promise<SourceDisk>
+}
+
+/** The disk of an image in a cloud, and how what is read of it is proved. */
+export interface SourceDisk extends CheckedDisk {
+  readonly proof: SourceProof
+  /** Digests of the container that hold once `prove` has returned. */
+  readonly digests: Digests
+  /** To be called before the disk is read from front to end. */
+  beginPass(options?: AbortOptions): void
+  /**
+   * To be called after the last read, and before anything made of the disk is published.
+   * @throws CloudError `IMAGE_CORRUPT`
+   */
+  prove(options?: ProveOptions): Promise<void>
+}
+
+/**
+ * The disk of an image in a cloud, after its safety check.
+ * @throws CloudError `CLOUD_UNSUPPORTED` when parts of it cannot be read and nothing else is to be done
+ */
 export async function openImageDisk(
   cloud: Cloud,
   id: string,
-  options: AbortOptions = {},
-): Promise<CheckedDisk> {
-  const image = await cloud.images.get(id, options)
-  const source = await cloud.images.open(id, options)
-  if (!isRandomAccess(source)) {
-    await source.close()
-    throw new CloudError('CLOUD_UNSUPPORTED', `${cloud.name} does not give parts of an image.`, {
-      hint: 'Download the image to a file first.',
-    })
-  }
-  return openCheckedDisk(source, {
-    ...(image.format ? { format: image.format } : {}),
-    signal: options.signal,
+  options: OpenImageOptions = {},
+): Promise<SourceDisk> {
+  const { signal, unranged } = options
+  const image = await cloud.images.get(id, { signal })
+  const opened = await cloud.images.open(id, { signal })
+  if (isRandomAccess(opened)) return openRanges(opened, image, options)
+  if (unranged) return unranged(opened, image)
+  await opened.close()
+  throw new CloudError('CLOUD_UNSUPPORTED', `${cloud.name} does not give parts of an image.`, {
+    hint: 'Download the image to a file first.',
   })
+}
+
+/** What is known about the proof of a source that is an image of a cloud; null for a file. */
+export function proofOf(source: CheckedDisk): SourceDisk | null {
+  return isSourceDisk(source) ? source : null
+}
+
+function isSourceDisk(source: CheckedDisk): source is SourceDisk {
+  return 'proof' in source
+}
+
+async function openRanges(
+  source: RandomAccessSource,
+  image: CloudImage,
+  { proof, signal }: OpenImageOptions,
+): Promise<SourceDisk> {
+  const isLocal = source.dataRanges !== undefined
+  const mode = proof ?? (isLocal ? 'used' : 'full')
+  const digests = mode === 'full' ? provingDigests(source, image) : {}
+  const isProved = Object.keys(digests).length > 0
+  const proven = isProved ? proveWith(source, digests) : null
+  const checked = await openContainer(proven ?? source, image, { signal })
+  return {
+    ...checked,
+    proof: mode === 'full' && !isProved ? 'unproved' : mode,
+    digests,
+    beginPass: (passOptions) => proven?.beginPass(passOptions),
+    prove: async (proveOptions) => proven?.prove(proveOptions),
+  }
+}
+
+/** What the stream of the source is compared with by itself; else one digest that is compared here, a strong one first. */
+export function provingDigests(source: ByteSource, { checksums }: CloudImage): Digests {
+  const byItself = (source.provenBy ?? []).filter((name) => checksums[name])
+  const [strongest] = digestAlgorithms.toReversed().filter((name) => checksums[name])
+  return pick(checksums, byItself.length > 0 ? byItself : strongest ? [strongest] : [])
+}
+
+function pick(digests: Digests, names: readonly DigestAlgorithm[]): Digests {
+  return Object.fromEntries(names.map((name) => [name, digests[name]]))
+}
+
+function proveWith(source: RandomAccessSource, digests: Digests): ProvenSource {
+  const [algorithm] = digestAlgorithms.filter((name) => digests[name])
+  const value = algorithm && digests[algorithm]
+  return provenSource(source, {
+    ...(algorithm && value && !source.provenBy?.length ? { expected: { algorithm, value } } : {}),
+    mismatch: (what) => imageCorrupt(source.name, what),
+  })
+}
+
+/** The error for bytes that are not those that were recorded; `what` completes a sentence about the image. */
+export function imageCorrupt(name: string, what: string): CloudError {
+  return new CloudError('IMAGE_CORRUPT', `${name} ${what}.`, {
+    hint: 'Nothing was published. Try again; if it fails again, the image is damaged where it is stored.',
+  })
+}
+
+/** The container of an image, after its safety check. Takes the source over. */
+export async function openContainer(
+  source: RandomAccessSource,
+  image: Pick<CloudImage, 'format'>,
+  { signal }: AbortOptions,
+): Promise<CheckedDisk> {
+  const { format } = image
+  if (format === null || !isOpaque(format)) {
+    const declared = declaredFormat(image)
+    return openCheckedDisk(source, { ...(declared ? { format: declared } : {}), signal })
+  }
+  try {
+    assertOpaque(await probeFormat(source, { signal }), { name: source.name, format })
+    const disk = await openRaw(source)
+    const verdict = { accepted: true, format, virtualSize: null, checks: [] }
+    return { disk, format, verdict, source, [Symbol.asyncDispose]: () => disk.close() }
+  } catch (error) {
+    await source.close()
+    throw error
+  }
+}
+
+/** What the content is to be read as: an AMI is the raw file system of a machine whose kernel is an image of its own. */
+export function declaredFormat({ format }: Pick<CloudImage, 'format'>): string | undefined {
+  return format === 'ami' ? 'raw' : (format ?? undefined)
 }

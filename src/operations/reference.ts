@@ -42,6 +42,16 @@ export function parseCloudReference(text: string): Reference & { kind: 'cloud' }
   return reference
 }
 
+/**
+ * Parses `CLOUD` or `CLOUD:NAME`: where something new goes, and its name if one is given.
+ * @throws OperationError `REFERENCE_INVALID`
+ */
+export function parseTarget(text: string): { cloud: string; name: string | null } {
+  if (/^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(text)) return { cloud: text, name: null }
+  const { cloud, thing } = parseCloudReference(text)
+  return { cloud, name: thing }
+}
+
 /** How a reference is written, for messages. */
 export function formatReference(reference: Reference): string {
   return reference.kind === 'cloud' ? `${reference.cloud}:${reference.thing}` : reference.path

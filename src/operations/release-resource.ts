@@ -24,6 +24,8 @@ export async function releaseResource(
   }
   const cloud = await clouds.get(resource.cloud)
   const service = resource.kind === 'image' ? cloud.images : cloud.instances
+  // The image may be of an instance's snapshot, which some clouds take in several pieces.
+  if (resource.kind === 'image') await cloud.instances.releaseSnapshot(resource.key, options)
   const id = resource.id ?? (await service.findByKey(resource.key, options))?.id
   if (!id) return
   try {

@@ -1,8 +1,10 @@
 import type { z } from 'zod'
 import type { OutputFormat } from '../disk/write-disk.ts'
 import type { CleaningInput } from './cleaning-input.ts'
+import type { imageRecordInput } from './image-record-input.ts'
+import type { SourceProofMode } from './open-image-disk.ts'
+import type { storageInput } from './storage-input.ts'
 import type { FileInput } from './store-file.ts'
-import type { storageInput } from './store-image.ts'
 
 /** How and for whom an image is stored; everything has a default. */
 export type StorageRequest = z.input<typeof storageInput>
@@ -18,6 +20,21 @@ export interface CreateImageRequest {
   storage?: StorageRequest
   keepSnapshot?: boolean
   reuseSnapshot?: string
+  sourceProof?: SourceProofMode
+}
+
+export interface MigrateImageRequest {
+  /** null or absent: not at all. */
+  clean?: Partial<CleaningInput> | null
+  /** Visibility and members are those of the source when absent and `sync` is set, private otherwise. */
+  storage?: StorageRequest
+  /** Give the new image the id of its source. */
+  sameId?: boolean
+  /** Bring an image that was migrated before to the source's state; its data are copied only where they differ. */
+  sync?: boolean
+  sourceProof?: SourceProofMode
+  /** Of an instance: keep the snapshot that is taken. */
+  keepSnapshot?: boolean
 }
 
 export interface ExportRequest extends FileRequest {
@@ -43,9 +60,18 @@ export interface CleanStoredImageRequest {
   storage?: StorageRequest
 }
 
-export interface UploadRequest {
+export interface UploadRequest extends RecordRequest {
   inputFormat?: string
   allowBacking?: boolean
   clean?: Partial<CleaningInput> | null
   storage?: StorageRequest
 }
+
+export interface UploadStreamRequest extends RecordRequest {
+  /** Bytes the stream will have, where that is known. */
+  size?: number
+  storage?: StorageRequest
+}
+
+/** What is said of an uploaded image beside its data; everything has a default. */
+export type RecordRequest = z.input<typeof imageRecordInput>

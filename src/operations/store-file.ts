@@ -16,6 +16,7 @@ import { cleanOnTheWay } from './clean-on-the-way.ts'
 import type { CleaningInput } from './cleaning-input.ts'
 import type { Environment } from './environment.ts'
 import { OperationError } from './errors.ts'
+import { proofOf } from './open-image-disk.ts'
 import { progressOf } from './progress.ts'
 
 /** How a disk is written to a file, as a job keeps it. */
@@ -93,10 +94,15 @@ async function writeFile(
   const hashing = file.checksum ? hashingSink(sink, [file.checksum]) : null
   try {
     await using digested = verify ? digestWhileReading(cleaned.disk) : null
+    proofOf(source)?.beginPass({ signal })
     await writeDisk(digested?.disk ?? cleaned.disk, hashing ?? sink, {
       ...writeOptions(file),
       signal,
       onProgress: progressOf(context, 'write', `Writing ${file.path}`),
+    })
+    await proofOf(source)?.prove({
+      signal,
+      onProgress: progressOf(context, 'prove', `Comparing ${source.source.name} with its checksum`),
     })
     const digests = hashing ? await hashing.digests() : {}
     const expected = digested ? await digested.digest() : null

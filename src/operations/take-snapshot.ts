@@ -12,6 +12,8 @@ export type Consistency = 'frozen' | 'stopped' | 'power-cut' | 'unknown'
 export type TakenSnapshot = {
   readonly id: string
   readonly consistency: Consistency
+  /** It is not this job's: it was there before, or the cloud keeps it for a shelved instance. */
+  readonly borrowed: boolean
 }
 
 /** @throws CloudError `INSTANCE_STATE` */
@@ -38,22 +40,57 @@ export async function takeSnapshot(
   const label = `snapshot of ${cloud.name}:${instance.name}`
   await context.ledger.intend({ kind: 'image', cloud: cloud.name, key, label })
   const { status } = await cloud.instances.get(instance.id, { signal })
-  const { image, quiesced } = await cloud.instances.snapshot(
+  const { image, quiesced, borrowed } = await cloud.instances.snapshot(
     instance.id,
     { name, properties: { imagewright_snapshot_of: instance.id } },
     { key, signal },
   )
-  await context.ledger.created(key, image.id)
-  const consistency = quiesced ? 'frozen' : status === 'stopped' ? 'stopped' : 'power-cut'
+  await (borrowed ? context.ledger.released(key) : context.ledger.created(key, image.id))
+  const consistency = consistencyOf(status, quiesced)
+  warnOfConsistency(context, { consistency, instance: instance.name })
+  return { id: image.id, consistency, borrowed }
+}
+
+function consistencyOf(status: InstanceStatus, quiesced: boolean | null): Consistency {
+  if (quiesced) return 'frozen'
+  if (status === 'stopped' || status === 'shelved') return 'stopped'
+  return quiesced === null ? 'unknown' : 'power-cut'
+}
+
+function warnOfConsistency(
+  context: JobContext,
+  { consistency, instance }: { consistency: Consistency; instance: string },
+): void {
   if (consistency === 'power-cut') {
     context.emit({
       type: 'warning',
       code: 'SNAPSHOT_NOT_QUIESCED',
-      message: `The file systems of ${instance.name} were not frozen while the snapshot was taken.`,
+      message: `The file systems of ${instance} were not frozen while the snapshot was taken.`,
       hint: 'The image is as after a power cut, which journalling file systems survive. Run the guest agent, or stop the instance first, for a clean state.',
     })
   }
-  return { id: image.id, consistency }
+  if (consistency === 'unknown') {
+    context.emit({
+      type: 'warning',
+      code: 'SNAPSHOT_NOT_QUIESCED',
+      message: `The cloud does not say whether the file systems of ${instance} were frozen while the snapshot was taken.`,
+      hint: 'It goes on silently when the guest agent does not answer. Stop the instance first to be certain of a clean state.',
+    })
+  }
+}
+
+/**
+ * Deletes a snapshot that this job took and nobody asked to keep; one that is not the job's own is left alone.
+ * @throws CloudError
+ */
+export async function releaseSnapshot(
+  context: JobContext,
+  cloud: Cloud,
+  { id, borrowed }: { id: string; borrowed: boolean },
+): Promise<void> {
+  if (borrowed) return
+  await cloud.images.delete(id, { signal: context.signal })
+  await context.ledger.released(snapshotKey(context))
 }
 
 /**
@@ -72,7 +109,7 @@ export async function useSnapshot(
       hint: image.status === 'active' ? `It was taken of another instance, ${of}.` : `It is ${image.status}.`,
     })
   }
-  return { id, consistency: 'unknown' }
+  return { id, consistency: 'unknown', borrowed: true }
 }
 
 export function snapshotKey(context: JobContext): string {

@@ -1,17 +1,27 @@
 import { basename } from 'node:path'
 import { z } from 'zod'
+import type { Cloud } from '../clouds/cloud.ts'
+import type { AbortOptions } from '../core/abort.ts'
+import type { CheckedDisk } from '../disk/open-disk.ts'
 import type { OperationDefinition } from '../jobs/operation-definition.ts'
-import { checkCleaning, checkStorage } from './check-request.ts'
+import { openFileSource } from '../transfer/file-source.ts'
+import { checkCleaning, checkStorage, unsupported } from './check-request.ts'
 import { cleaningInput } from './cleaning-input.ts'
 import { diskFileInput, openDiskFile } from './convert-image.ts'
 import type { Environment } from './environment.ts'
-import { refuseTakenName, type StoredImage, storageInput, storeImage } from './store-image.ts'
+import { OperationError } from './errors.ts'
+import { describedBy, imageRecordInput } from './image-record-input.ts'
+import { openContainer } from './open-image-disk.ts'
+import { refuseTakenName } from './record-image.ts'
+import { storageInput } from './storage-input.ts'
+import { type StoredImage, type StoreImageOptions, storeImage } from './store-image.ts'
 
 const uploadImageInput = z.strictObject({
   file: diskFileInput,
   cloud: z.string(),
   name: z.string().min(1),
   clean: cleaningInput.nullable().default(null),
+  record: imageRecordInput.prefault({}),
   storage: storageInput.prefault({}),
 })
 
@@ -28,31 +38,75 @@ export function uploadImageOperation(
     name: 'upload',
     input: uploadImageInput,
     title: ({ file, cloud, name }) => `${file.path} to ${cloud}:${name}`,
-    async run(context, { file, cloud: cloudName, name, clean, storage }) {
+    async run(context, input) {
+      const { name, clean, record, storage } = input
       const { signal } = context
-      const cloud = await environment.clouds.get(cloudName)
+      const cloud = await environment.clouds.get(input.cloud)
       const format = await context.step('resolve', 'Checking the file', async () => {
         checkCleaning(clean)
         checkStorage(cloud, storage)
+        checkFormat(cloud, input)
         if (!storage.allowDuplicateName) await refuseTakenName(cloud, name, { signal })
-        await using source = await openDiskFile(file, { signal })
+        await using source = await openUpload(input, { signal })
         return source.format
       })
-      const verbatim =
-        !clean &&
-        !storage.compression &&
-        !file.allowBacking &&
-        (storage.format ?? format) === format &&
-        cloud.capabilities.images.formats.includes(format)
       return storeImage(environment, context, {
         target: cloud,
         name,
-        openSource: (options) => openDiskFile({ ...file, format }, options),
+        openSource: (options) => openUpload({ record, file: { ...input.file, format } }, options),
         clean,
-        verbatim,
-        storage: verbatim ? { ...storage, format: storageInput.shape.format.parse(format) } : storage,
-        lineage: { imagewright_source: `file:${basename(file.path)}` },
+        ...containerOf(cloud, input, format),
+        ...describedBy(record),
+        lineage: { imagewright_source: `file:${basename(input.file.path)}` },
       })
     },
+  }
+}
+
+/**
+ * @throws CloudError `CLOUD_UNSUPPORTED` for a format that the cloud does not know; OperationError `INPUT_INVALID` when
+ *   what is to be stored as it is is also to be changed
+ */
+function checkFormat(cloud: Cloud, { record, clean, storage, file }: UploadImageInput): void {
+  const { diskFormat } = record
+  if (diskFormat === undefined) return
+  const { formats } = cloud.capabilities.images
+  if (!formats.includes(diskFormat)) throw unsupported(cloud, `the format "${diskFormat}"`, formats)
+  const changes = {
+    '--clean': clean,
+    '--compress': storage.compression,
+    '--format': storage.format,
+    '--allow-backing': file.allowBacking,
+  }
+  const [changed] = Object.entries(changes).flatMap(([option, given]) => (given ? [option] : []))
+  if (!changed) return
+  throw new OperationError('INPUT_INVALID', `${changed} does not go with the disk format ${diskFormat}.`, {
+    hint: `Images of the format ${diskFormat} are stored as they are.`,
+  })
+}
+
+async function openUpload(
+  { file, record: { diskFormat } }: Pick<UploadImageInput, 'file' | 'record'>,
+  options: AbortOptions,
+): Promise<CheckedDisk> {
+  if (diskFormat === undefined) return openDiskFile(file, options)
+  return openContainer(await openFileSource(file.path, options), { format: diskFormat }, options)
+}
+
+function containerOf(
+  cloud: Cloud,
+  { file, clean, record, storage }: UploadImageInput,
+  format: string,
+): Pick<StoreImageOptions, 'verbatim' | 'format' | 'storage'> {
+  if (record.diskFormat !== undefined) return { verbatim: true, format: record.diskFormat, storage }
+  const verbatim =
+    !clean &&
+    !storage.compression &&
+    !file.allowBacking &&
+    (storage.format ?? format) === format &&
+    cloud.capabilities.images.formats.includes(format)
+  return {
+    verbatim,
+    storage: verbatim ? { ...storage, format: storageInput.shape.format.parse(format) } : storage,
   }
 }

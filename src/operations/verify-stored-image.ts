@@ -1,14 +1,14 @@
 import type { Cloud } from '../clouds/cloud.ts'
 import { contentDigest } from '../disk/content-digest.ts'
-import { planCleaning } from '../guest/cleaning/plan-cleaning.ts'
 import type { JobContext } from '../jobs/job.ts'
 import { digestSource } from '../transfer/digest-source.ts'
+import { type Digests, digestAlgorithms } from '../transfer/digests.ts'
+import { assertClean } from './assert-clean.ts'
 import type { CleaningInput } from './cleaning-input.ts'
 import type { Environment } from './environment.ts'
 import { OperationError } from './errors.ts'
-import { openImageDisk } from './open-image-disk.ts'
+import { openForCopy } from './open-for-copy.ts'
 import { progressOf } from './progress.ts'
-import { withGuest } from './with-guest.ts'
 import { openWorkFolder } from './work-folder.ts'
 
 export interface VerifyStoredImage {
@@ -32,40 +32,40 @@ export async function verifyStoredImage(
   context: JobContext,
   options: VerifyStoredImage,
 ): Promise<void> {
-  await verifyContainer(context, options)
+  const { cloud, id, contentDigest: expected, cleaned } = options
   const { signal } = context
-  await using stored = await openImageDisk(options.cloud, options.id, { signal })
-  if (options.contentDigest) {
+  await verifyContainer(context, options)
+  if (!expected && !cleaned) return
+  await using stored = await openForCopy(environment, context, { cloud, id, proof: 'used' })
+  if (expected) {
     const actual = await contentDigest(stored.disk, {
       signal,
-      onProgress: progressOf(context, `verify-${options.id}`, 'Comparing the content'),
+      onProgress: progressOf(context, `verify-${id}`, 'Comparing the content'),
     })
-    if (actual !== options.contentDigest) throw failed(options, 'its content is not what was written')
+    if (actual !== expected) throw failed(options, 'its content is not what was written')
   }
-  if (!options.cleaned) return
-  const { cleaned } = options
+  if (!cleaned) return
   await using work = await openWorkFolder(environment, context)
-  const { entries } = await withGuest(stored.disk, { workFolder: work.path, signal }, (guest) =>
-    planCleaning(guest, { ...cleaned, signal }),
-  )
-  if (entries.length > 0) {
-    const paths = entries.slice(0, 5).map(({ path }) => path)
-    throw failed(options, `${entries.length} things are still not clean: ${paths.join(', ')}`)
-  }
+  await assertClean(stored.disk, cleaned, { what: `${cloud.name}:${id}`, workFolder: work.path, signal })
 }
 
+/** The stored bytes against every checksum that is known of them, in one pass from front to end. */
 async function verifyContainer(context: JobContext, options: VerifyStoredImage): Promise<void> {
   const { cloud, id } = options
   const { signal } = context
   const { checksums } = await cloud.images.get(id, { signal })
-  const expected = { ...checksums, ...(options.containerDigest ? { sha256: options.containerDigest } : {}) }
+  const expected: Digests = {
+    ...checksums,
+    ...(options.containerDigest ? { sha256: options.containerDigest } : {}),
+  }
   if (options.containerDigest && checksums.sha256 && checksums.sha256 !== options.containerDigest) {
     throw failed(options, 'the cloud reports another SHA-256 than what was sent')
   }
-  const algorithms = (['md5', 'sha1', 'sha256', 'sha512'] as const).filter((name) => expected[name])
-  if (algorithms.length === 0) return
   const source = await cloud.images.open(id, { signal })
   try {
+    const byItself = source.provenBy ?? []
+    const algorithms = digestAlgorithms.filter((name) => expected[name] && !byItself.includes(name))
+    if (algorithms.length === 0 && byItself.length === 0) return
     const digests = await digestSource(source, algorithms, {
       signal,
       onProgress: progressOf(context, `checksum-${id}`, 'Reading the image back'),

@@ -8,11 +8,19 @@ export interface WorkFolder extends AsyncDisposable {
   readonly path: string
 }
 
-/** Makes the job's work folder, empty, also when an interrupted run left one; the ledger knows it. */
-export async function openWorkFolder(environment: Environment, context: JobContext): Promise<WorkFolder> {
-  const path = join(environment.config.folders.state, 'work', context.jobId)
-  const key = `${context.jobId}-work`
-  await context.ledger.intend({ kind: 'file', cloud: '', key, label: 'work folder' })
+/**
+ * Makes a work folder of the job, empty, also when an interrupted run left one; the ledger knows it.
+ * @param purpose tells the folders of one job apart that are in use at the same time
+ */
+export async function openWorkFolder(
+  environment: Environment,
+  context: JobContext,
+  purpose: 'work' | 'source' = 'work',
+): Promise<WorkFolder> {
+  const name = purpose === 'work' ? context.jobId : `${context.jobId}-${purpose}`
+  const path = join(environment.config.folders.state, 'work', name)
+  const key = `${context.jobId}-${purpose}`
+  await context.ledger.intend({ kind: 'file', cloud: '', key, label: `${purpose} folder` })
   await context.ledger.created(key, path)
   await rm(path, { recursive: true, force: true })
   await mkdir(path, { recursive: true, mode: 0o700 })

@@ -1,4 +1,5 @@
 import type { AbortOptions } from '../core/abort.ts'
+import type { DigestAlgorithm } from './digests.ts'
 
 /** Container bytes that can be read from the front, wherever they live. */
 export interface ByteSource {
@@ -6,6 +7,11 @@ export interface ByteSource {
   readonly name: string
   /** Bytes, or null when the server does not say. */
   readonly size: number | null
+  /**
+   * Digests of the whole that whoever keeps the bytes has recorded, and that a `stream` from front to end is compared
+   * with: it fails at its end when they differ. Absent where nothing was recorded, or nothing is compared.
+   */
+  readonly provenBy?: readonly DigestAlgorithm[]
   /** The bytes from `start` (default 0) to `end` (exclusive, default all), in order, with back-pressure. */
   stream(options?: StreamOptions): AsyncIterable<Uint8Array>
   close(): Promise<void>

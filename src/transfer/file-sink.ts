@@ -53,7 +53,37 @@ export async function createFileSink(path: string, options: FileSinkOptions = {}
     },
   )
   if (replaced) await inherit(file, replaced)
-  return fileSink(path, file, { target, temporaryPath, overwrite, durable })
+  return fileSink(path, file, { target, temporaryPath, overwrite, durable, length: 0 })
+}
+
+/** A file that was begun by a process that is gone, and what is in it. */
+export interface ContinuedFile {
+  readonly sink: FileSink
+  /** Bytes that are there already; the next write goes behind them. */
+  readonly length: number
+}
+
+/**
+ * Takes up a file that `createFileSink` had begun to write in order, for the same `path`. Null when its temporary file
+ * is not there any more.
+ * @throws TransferError as `createFileSink`
+ */
+export async function continueFileSink(
+  path: string,
+  temporaryPath: string,
+  options: FileSinkOptions = {},
+): Promise<ContinuedFile | null> {
+  const { overwrite = false, durable = true, signal } = options
+  throwIfCancelled(signal)
+  const { target } = await resolveTarget(path, overwrite)
+  if (dirname(temporaryPath) !== dirname(target)) return null
+  const file = await open(temporaryPath, 'r+').catch((error: unknown) => {
+    if (systemErrorCode(error) === 'ENOENT') return null
+    throw outputError(error, path)
+  })
+  if (!file) return null
+  const { size: length } = await file.stat()
+  return { sink: fileSink(path, file, { target, temporaryPath, overwrite, durable, length }), length }
 }
 
 interface FilePlace {
@@ -61,12 +91,14 @@ interface FilePlace {
   temporaryPath: string
   overwrite: boolean
   durable: boolean
+  /** Bytes it has. */
+  length: number
 }
 
 function fileSink(name: string, file: FileHandle, place: FilePlace): FileSink {
   const { target, temporaryPath, overwrite, durable } = place
-  let position = 0
-  let fileLength = 0
+  let position = place.length
+  let fileLength = place.length
   let state: 'open' | 'finishing' | 'finished' | 'aborted' = 'open'
   let finishing: Promise<void> | undefined
   const flush = durable ? earlyFlush(file) : null

@@ -59,6 +59,7 @@ const image: CloudImage = {
   name: hostile,
   status: 'active',
   format: hostile,
+  container: hostile,
   size: 4096,
   virtualSize: 8192,
   visibility: 'private',
@@ -69,6 +70,7 @@ const image: CloudImage = {
   minDisk: 1,
   minRam: 0,
   protected: false,
+  hidden: false,
   tags: [hostile],
   properties: { [hostile]: hostile },
 }
@@ -81,7 +83,18 @@ const report = {
   warnings: [{ code: 'CLEANING_KEPT' as const, message: hostile }],
 }
 
-const stored = { cloud: 'local', image, contentDigest: 'abc', containerDigest: null, cleaning: report }
+const stored = {
+  cloud: 'local',
+  image,
+  contentDigest: 'abc',
+  containerDigest: null,
+  sourceProof: 'full' as const,
+  freeSpaceLeftOut: true,
+  verified: 'checksum' as const,
+  members: [{ member: hostile, status: 'pending' as const }],
+  skippedProperties: [hostile],
+  cleaning: report,
+}
 
 describe('a hostile name does no harm', () => {
   it.each<[string, () => string]>([

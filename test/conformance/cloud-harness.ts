@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Cloud, CloudImage, NewImage } from '../../src/clouds/cloud.ts'
+import type { Cloud, CloudImage, NewImage, NewInstance } from '../../src/clouds/cloud.ts'
 import { memoryDisk } from '../../src/disk/memory-disk.ts'
 import { writeDisk } from '../../src/disk/write-disk.ts'
 import { memorySink } from '../support/memory-sink.ts'
@@ -7,8 +7,14 @@ import { memorySink } from '../support/memory-sink.ts'
 /** A cloud under test. Everything the suite makes has `prefix` in its name, and it removes what it made. */
 export interface CloudHarness {
   readonly cloud: Cloud
+  /** What every instance of the suite is launched with here: a small size, a network. */
+  readonly launch?: Partial<NewInstance>
+  /** Properties of the images instances are launched from. */
+  readonly guestProperties?: Readonly<Record<string, string>>
   /** A second session with the same cloud, as another process would have one. */
   openAgain(): Promise<Cloud>
+  /** Another account, to which images can be shared under this name. */
+  readonly member?: { readonly cloud: Cloud; readonly id: string }
   close(): Promise<void>
 }
 
@@ -55,7 +61,11 @@ export async function underTest(harness: CloudHarness): Promise<CloudUnderTest> 
       for await (const instance of cloud.instances.list()) {
         if (instance.name.startsWith(prefix)) await cloud.instances.terminate(instance.id)
       }
-      for await (const image of cloud.images.list()) {
+      const images = [
+        ...(await Array.fromAsync(cloud.images.list())),
+        ...(await Array.fromAsync(cloud.images.list({ hidden: true }))),
+      ]
+      for (const image of images) {
         if (!image.name.startsWith(prefix)) continue
         if (image.protected) await cloud.images.update(image.id, { protected: false })
         await cloud.images.delete(image.id)

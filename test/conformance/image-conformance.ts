@@ -90,6 +90,39 @@ export function describeImages(name: string, open: () => Promise<CloudHarness>):
       })
     })
 
+    describe('create with an id of the caller’s choice', () => {
+      it('gives the image that id, once, or says that it cannot', async () => {
+        const { images, capabilities } = test.cloud
+        const [id, key] = [randomUUID(), test.key()]
+        if (!capabilities.images.chosenIds) {
+          await expect(images.create(test.newImage({ id }), { key })).rejects.toMatchObject(
+            cloudError('CLOUD_UNSUPPORTED'),
+          )
+          return
+        }
+        expect((await images.create(test.newImage({ id }), { key })).id).toBe(id)
+        expect((await images.create(test.newImage({ id }), { key })).id).toBe(id)
+        expect((await images.findByKey(key))?.id).toBe(id)
+        await expect(images.create(test.newImage({ id }), { key: test.key() })).rejects.toMatchObject(
+          cloudError('CLOUD_CONFLICT'),
+        )
+        expect(await list()).toHaveLength(1)
+      })
+    })
+
+    describe('create after the image of the key was deleted', () => {
+      it('makes another', async () => {
+        const { images } = test.cloud
+        const key = test.key()
+        await images.delete((await images.create(test.newImage(), { key })).id)
+        expect(await images.findByKey(key)).toBeNull()
+        const image = await images.create(test.newImage(), { key })
+        expect(image.status).toBe('pending')
+        expect((await images.findByKey(key))?.id).toBe(image.id)
+        expect((await list()).map(({ id }) => id)).toEqual([image.id])
+      })
+    })
+
     describe('get', () => {
       it('knows images by id and not by name', async () => {
         const image = await test.create()
@@ -216,8 +249,11 @@ export function describeImages(name: string, open: () => Promise<CloudHarness>):
       })
 
       it('filters', async () => {
-        const active = await test.createActive({ tags: ['red'], properties: { colour: 'red', size: 'big' } })
-        const pending = await test.create({ tags: ['blue'], properties: { colour: 'blue', size: 'big' } })
+        const active = await test.createActive({
+          tags: ['red'],
+          properties: { colour: 'red', weight: 'big' },
+        })
+        const pending = await test.create({ tags: ['blue'], properties: { colour: 'blue', weight: 'big' } })
         const names = async (filter: ImageFilter) => (await list(filter)).map(({ name }) => name).sort()
         const both = [active.name, pending.name].sort()
         expect(await names({ name: active.name })).toEqual([active.name])
@@ -225,11 +261,28 @@ export function describeImages(name: string, open: () => Promise<CloudHarness>):
         expect(await names({ status: 'active' })).toEqual([active.name])
         expect(await names({ status: 'pending' })).toEqual([pending.name])
         expect(await names({ tag: 'blue' })).toEqual([pending.name])
-        expect(await names({ properties: { size: 'big' } })).toEqual(both)
-        expect(await names({ properties: { size: 'big', colour: 'red' } })).toEqual([active.name])
+        expect(await names({ properties: { weight: 'big' } })).toEqual(both)
+        expect(await names({ properties: { weight: 'big', colour: 'red' } })).toEqual([active.name])
         expect(await names({ visibility: 'private' })).toEqual(both)
         if (active.owner !== null) expect(await names({ owner: active.owner })).toEqual(both)
         expect(await names({ owner: 'nobody we know' })).toEqual([])
+        expect(await names({ memberStatus: 'pending' })).toEqual([])
+        expect(await names({ name: 'in:a,b' })).toEqual([])
+        expect(await names({ properties: { limit: '1' } })).toEqual([])
+      })
+
+      it('leaves hidden images out unless it is asked for them', async () => {
+        const { images } = test.cloud
+        const seen = await test.create()
+        const hidden = await test.create({ hidden: true })
+        const ids = async (filter?: ImageFilter) => (await list(filter)).map(({ id }) => id)
+        expect(hidden.hidden).toBe(true)
+        expect(await ids()).toEqual([seen.id])
+        expect(await ids({ hidden: true })).toEqual([hidden.id])
+        expect((await images.get(hidden.id)).name).toBe(hidden.name)
+        await images.update(hidden.id, { hidden: false })
+        expect((await ids()).sort()).toEqual([seen.id, hidden.id].sort())
+        await images.delete(seen.id)
       })
     })
 
@@ -266,14 +319,20 @@ export function describeImages(name: string, open: () => Promise<CloudHarness>):
         await sessions[1]!.close()
       })
 
-      it('sets the visibilities it has and refuses the others', async () => {
+      it('sets the visibilities it has, as far as this account may, and refuses the others', async () => {
         const { id } = await test.createActive()
         for (const visibility of ['private', 'shared', 'community', 'public'] as const) {
           const change = test.cloud.images.update(id, { visibility })
-          if (test.cloud.capabilities.images.visibilities.includes(visibility)) {
+          if (!test.cloud.capabilities.images.visibilities.includes(visibility)) {
+            await expect(change).rejects.toMatchObject(cloudError('CLOUD_UNSUPPORTED'))
+          } else if (visibility === 'private' || visibility === 'shared') {
             expect((await change).visibility).toBe(visibility)
           } else {
-            await expect(change).rejects.toMatchObject(cloudError('CLOUD_UNSUPPORTED'))
+            const outcome = await change.then(
+              (image) => image.visibility,
+              (error: unknown) => error,
+            )
+            if (outcome !== visibility) expect(outcome).toMatchObject(cloudError('CLOUD_FORBIDDEN'))
           }
         }
       })
@@ -297,10 +356,72 @@ export function describeImages(name: string, open: () => Promise<CloudHarness>):
         expect((await images.members(id)).map(({ member }) => member)).toEqual(['carol'])
       })
 
+      it('is answered by the member, where an answer is asked for', async () => {
+        const { cloud, member } = test
+        const { images } = cloud
+        const { id } = await test.createActive()
+        await images.update(id, { visibility: 'shared' })
+        if (cloud.capabilities.images.sharing === 'immediate') {
+          await images.share(id, 'bob')
+          await expect(images.accept(id)).rejects.toMatchObject(cloudError('CLOUD_UNSUPPORTED'))
+        }
+        if (cloud.capabilities.images.sharing !== 'accepted' || !member) return
+        const offered = member.cloud.images
+        await expect(offered.accept(id)).rejects.toMatchObject(cloudError('IMAGE_NOT_FOUND'))
+        await images.share(id, member.id)
+        const ids = async (filter?: ImageFilter) =>
+          (await Array.fromAsync(offered.list(filter))).map((image) => image.id)
+        expect(await ids({ memberStatus: 'pending' })).toContain(id)
+        expect(await ids()).not.toContain(id)
+        expect(await offered.accept(id)).toEqual({ member: member.id, status: 'accepted' })
+        expect(await ids()).toContain(id)
+        expect(await ids({ memberStatus: 'accepted' })).toContain(id)
+        expect(await ids({ memberStatus: 'pending' })).not.toContain(id)
+        expect(await images.members(id)).toEqual([{ member: member.id, status: 'accepted' }])
+        const source = await offered.open(id)
+        expect((await readAll(source)).equals(test.content)).toBe(true)
+        await source.close()
+        await expect(offered.delete(id)).rejects.toMatchObject(cloudError('CLOUD_FORBIDDEN'))
+        await expect(offered.update(id, { name: 'mine' })).rejects.toMatchObject(
+          cloudError('CLOUD_FORBIDDEN'),
+        )
+        await images.unshare(id, member.id)
+        await expect(offered.get(id)).rejects.toMatchObject(cloudError('IMAGE_NOT_FOUND'))
+      })
+
       it('refuses members of a private image', async () => {
         if (!test.cloud.capabilities.images.visibilities.includes('shared')) return
         const { id } = await test.createActive()
         await expect(test.cloud.images.share(id, 'bob')).rejects.toMatchObject(cloudError('IMAGE_STATE'))
+      })
+    })
+
+    describe('deactivate', () => {
+      it('forbids reading until the image is reactivated', async () => {
+        const { images } = test.cloud
+        const image = await test.createActive()
+        expect((await images.deactivate(image.id)).status).toBe('deactivated')
+        expect((await images.get(image.id)).status).toBe('deactivated')
+        expect((await list({ status: 'deactivated' })).map(({ id }) => id)).toEqual([image.id])
+        expect(await list({ status: 'active' })).toEqual([])
+        await expect(images.open(image.id)).rejects.toMatchObject(cloudError('IMAGE_STATE'))
+        await images.deactivate(image.id)
+        expect(await images.reactivate(image.id)).toMatchObject({
+          status: 'active',
+          checksums: image.checksums,
+        })
+        await images.reactivate(image.id)
+        const source = await images.open(image.id)
+        expect((await readAll(source)).equals(test.content)).toBe(true)
+        await source.close()
+      })
+
+      it('refuses an image without data, and one that does not exist', async () => {
+        const { images } = test.cloud
+        const { id } = await test.create()
+        await expect(images.deactivate(id)).rejects.toMatchObject(cloudError('IMAGE_STATE'))
+        await expect(images.reactivate(id)).rejects.toMatchObject(cloudError('IMAGE_STATE'))
+        await expect(images.deactivate(randomUUID())).rejects.toMatchObject(cloudError('IMAGE_NOT_FOUND'))
       })
     })
 
@@ -323,10 +444,15 @@ export function describeImages(name: string, open: () => Promise<CloudHarness>):
         await images.delete(id)
       })
 
-      it('lets one of two at once win', async () => {
+      it('of two at once leaves nothing, and fails only because there is nothing any more', async () => {
+        const { images } = test.cloud
         const { id } = await test.createActive()
-        const results = await Promise.allSettled([test.cloud.images.delete(id), test.cloud.images.delete(id)])
-        expect(results.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
+        const results = await Promise.allSettled([images.delete(id), images.delete(id)])
+        expect(results.map(({ status }) => status)).toContain('fulfilled')
+        for (const result of results) {
+          if (result.status === 'rejected') expect(result.reason).toMatchObject(cloudError('IMAGE_NOT_FOUND'))
+        }
+        await expect(images.get(id)).rejects.toMatchObject(cloudError('IMAGE_NOT_FOUND'))
       })
     })
   })

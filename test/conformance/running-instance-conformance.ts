@@ -34,7 +34,11 @@ export function describeRunningInstances(name: string, open: () => Promise<Boota
       test = await underTest(harness)
       ;({ bootable } = harness)
       ;({ cloud } = test)
-      const image = await test.create({ name: `${test.prefix}-bootable`, format: bootable.format })
+      const image = await test.create({
+        name: `${test.prefix}-bootable`,
+        format: bootable.format,
+        ...(test.guestProperties ? { properties: test.guestProperties } : {}),
+      })
       const content = await readFile(bootable.path)
       await cloud.images.upload(image.id, (sink) => sink.write(content), { size: content.length })
       instance = await launch(image.id)
@@ -46,7 +50,7 @@ export function describeRunningInstances(name: string, open: () => Promise<Boota
 
     const launch = (imageId: string, launchKey = key) =>
       cloud.instances.launch(
-        { name: `${test.prefix}-vm`, imageId, memory: bootable.memory },
+        { ...test.launch, name: `${test.prefix}-vm`, imageId, memory: bootable.memory },
         { key: launchKey },
       )
 
@@ -86,6 +90,11 @@ export function describeRunningInstances(name: string, open: () => Promise<Boota
       const snapshot = cloud.instances.snapshot(instance.id, { name: `${test.prefix}-cancelled` }, options)
       await expect(snapshot).rejects.toMatchObject({ code: 'CANCELLED' })
       expect(await Array.fromAsync(cloud.images.list())).toHaveLength(before)
+      expect((await cloud.instances.get(instance.id)).status).toBe('running')
+    })
+
+    it('leave nothing of a snapshot that was never begun', async () => {
+      await cloud.instances.releaseSnapshot(test.key())
       expect((await cloud.instances.get(instance.id)).status).toBe('running')
     })
 

@@ -77,6 +77,6 @@ it('fails when the cloud refuses, or is not configured any more', async () => {
   const { id } = await cloud.images.create({ name: 'x', format: 'raw' }, { key: 'key' })
   await expect(releaseResource(clouds, image(id))).rejects.toThrow('no route to host')
   const folders = { state: '/x', local: '/x', config: '/x' }
-  const none = openCloudAccess({ folders, path: '/x', clouds: {} })
+  const none = openCloudAccess({ folders, path: '/x', clouds: {}, problems: [] })
   await expect(releaseResource(none, image(id))).rejects.toMatchObject({ code: 'CLOUD_UNKNOWN' })
 })

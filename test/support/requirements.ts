@@ -24,21 +24,22 @@ export function missing(...programs: readonly Requirement[]): boolean {
   const needed = missingPackages(programs)
   if (needed.length === 0) return false
   const absent = programs.filter((program) => !isInstalled(program))
-  const message = `${absent.join(', ')} missing (apt-get install ${needed.join(' ')})`
-  if (isCi()) throw new Error(`CI must not skip tests: ${message}.`)
-  if (!announced.has(message)) process.stderr.write(`SKIPPED TESTS: ${message}\n`)
-  announced.add(message)
+  mustNotSkip(`${absent.join(', ')} missing (apt-get install ${needed.join(' ')})`)
   return true
 }
 
 /** Whether this user is not root; says so once, and throws where `CI` is set. For a single test: `test.skipIf(missingRoot())`. */
 export function missingRoot(): boolean {
   if (process.getuid?.() === 0) return false
-  const message = 'some tests mount file systems of their own and hide programs, which takes root'
-  if (isCi()) throw new Error(`CI must not skip tests: ${message}.`)
-  if (!announced.has(message)) process.stderr.write(`SKIPPED TESTS: ${message}\n`)
-  announced.add(message)
+  mustNotSkip('some tests mount file systems of their own and hide programs, which takes root')
   return true
+}
+
+/** Says once, loudly, that tests are skipped, and why. @throws Error where `CI` is set */
+export function mustNotSkip(why: string): void {
+  if (isCi()) throw new Error(`CI must not skip tests: ${why}.`)
+  if (!announced.has(why)) process.stderr.write(`SKIPPED TESTS: ${why}\n`)
+  announced.add(why)
 }
 
 const announced = new Set<string>()

@@ -55,14 +55,15 @@ export interface Interruption {
 
 const failureDocument = z.object({ error: z.object({ code: z.string(), message: z.string() }) })
 
-export async function makeSite(): Promise<Site> {
+/** `env` goes to every command of the site. */
+export async function makeSite({ env = {} }: Pick<CommandOptions, 'env'> = {}): Promise<Site> {
   const home = await mkdtemp(join(tmpdir(), 'imagewright-site-'))
 
   const start = (commandArguments: readonly string[], options: CommandOptions = {}) => {
     const [program, ...rest] = [...(options.prefix ?? []), process.execPath, mainFile, ...commandArguments]
     return execa(program ?? process.execPath, rest, {
       cwd: home,
-      env: { IMAGEWRIGHT_HOME: home, ...options.env },
+      env: { IMAGEWRIGHT_HOME: home, ...env, ...options.env },
       reject: false,
       stdin: 'ignore',
       timeout: options.timeout ?? 300_000,

@@ -1,7 +1,10 @@
-import { resolve } from 'node:path'
-import { type Command, Option } from 'commander'
+import type { Command } from 'commander'
+import type { CloudSettings, Config } from '../../config/config.ts'
+import { cancellable } from '../cancellable.ts'
+import { printableLines } from '../render/printable.ts'
 import { table } from '../render/table.ts'
 import { type CommonOptions, common, print, withImagewright } from '../session.ts'
+import { addCloudsAddCommand } from './clouds-add.ts'
 
 export function addCloudsCommand(program: Command): void {
   const clouds = program.command('clouds').summary('configured clouds').description('The configured clouds.')
@@ -10,11 +13,12 @@ export function addCloudsCommand(program: Command): void {
   common(listCommand, ['imagewright clouds list'])
   listCommand.action((options: CommonOptions) =>
     withImagewright(options, async ({ config }) => {
-      const rows = Object.entries(config.clouds).map(([name, { type, folder }]) => ({ name, type, folder }))
+      tellProblems(options, config)
+      const rows = Object.entries(config.clouds).map(([name, settings]) => ({ name, ...placeOf(settings) }))
       print(options, rows, (all) =>
         table(
-          ['NAME', 'TYPE', 'FOLDER'],
-          all.map((row) => [row.name, row.type, row.folder]),
+          ['NAME', 'TYPE', 'WHERE', 'FROM'],
+          all.map((row) => [row.name, row.type, row.where, row.problem ?? row.origin]),
         ),
       )
     }),
@@ -23,10 +27,15 @@ export function addCloudsCommand(program: Command): void {
   const check = clouds
     .command('check [cloud...]')
     .description('Signs in and says what can be done there, row by row. Without a name: every cloud.')
-  common(check, ['imagewright clouds check', 'imagewright clouds check local --json'])
+  common(check, [
+    'imagewright clouds check',
+    'imagewright clouds check campus',
+    'imagewright clouds check local --json',
+  ])
   check.action((names: string[], options: CommonOptions) =>
     withImagewright(options, async (imagewright) => {
-      const checks = await imagewright.checkClouds(names)
+      tellProblems(options, imagewright.config)
+      const checks = await cancellable((signal) => imagewright.checkClouds(names, { signal }))
       print(options, checks, (all) =>
         table(
           ['CLOUD', 'CAN', '', 'DETAIL'],
@@ -36,19 +45,7 @@ export function addCloudsCommand(program: Command): void {
     }),
   )
 
-  const add = clouds
-    .command('add <name>')
-    .description('Adds a cloud to the configuration file.')
-    .addOption(new Option('--type <type>', 'kind of cloud').choices(['local']).default('local'))
-    .requiredOption('--folder <path>', 'folder the embedded cloud lives in')
-  common(add, ['imagewright clouds add lab --folder /srv/lab'])
-  add.action((name: string, options: CommonOptions & { folder: string }) =>
-    withImagewright(options, async ({ config }) => {
-      const { addCloud } = await import('../../config/edit-config.ts')
-      await addCloud(config.path, name, { type: 'local', folder: resolve(options.folder) })
-      print(options, { name, path: config.path }, (added) => `Added ${added.name} to ${added.path}.`)
-    }),
-  )
+  addCloudsAddCommand(clouds)
 
   const remove = clouds
     .command('remove <name>')
@@ -64,4 +61,28 @@ export function addCloudsCommand(program: Command): void {
       )
     }),
   )
+}
+
+interface CloudPlace {
+  readonly type: string
+  /** Folder or address. */
+  readonly where: string
+  /** What the settings were read from. */
+  readonly origin: string
+  /** Why it cannot be used. */
+  readonly problem?: string
+}
+
+function placeOf(settings: CloudSettings): CloudPlace {
+  if (settings.type === 'local') return { type: 'local', where: settings.folder, origin: '' }
+  const { auth, region, origin = '', problem } = settings
+  // An address may hold a user and a password.
+  const address = auth.auth_url && URL.canParse(auth.auth_url) ? new URL(auth.auth_url) : null
+  const where = [address ? `${address.origin}${address.pathname}` : '', region ?? ''].join(' ').trim()
+  return { type: 'openstack', where, origin, ...(problem !== undefined && { problem }) }
+}
+
+function tellProblems({ quiet, json }: CommonOptions, { problems }: Config): void {
+  if (quiet || json) return
+  for (const problem of problems) process.stderr.write(`${printableLines(problem)}\n`)
 }

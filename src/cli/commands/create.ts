@@ -4,9 +4,15 @@ import { checkReport, writeReport } from '../render/write-report.ts'
 import { runJob } from '../run-job.ts'
 import { asJob, type CommonOptions, common, print, withImagewright } from '../session.ts'
 import { addCleaningOptions, type CleaningOptions, readOptionalCleaning } from './cleaning-options.ts'
-import { addStorageOptions, readStorageOptions, type StorageOptions } from './storage-options.ts'
+import {
+  addProofOptions,
+  addStorageOptions,
+  type ProofOptions,
+  readStorageOptions,
+  type StorageOptions,
+} from './storage-options.ts'
 
-interface Options extends CommonOptions, CleaningOptions, StorageOptions {
+interface Options extends CommonOptions, CleaningOptions, ProofOptions, StorageOptions {
   to?: string
   clean: boolean
   keepSnapshot?: boolean
@@ -20,7 +26,7 @@ export function addCreateCommand(program: Command): void {
     .command('create <cloud:instance> <name>')
     .summary('image from an instance: snapshot, check, clean, write, verify')
     .description(
-      'Makes an image from an instance: the cloud takes a snapshot, its bytes are checked, cleaned and written as a new image in one pass, read back and compared, and only then published.',
+      'Makes an image from an instance: the cloud takes a snapshot, its bytes are checked, cleaned and written as a new image in one pass, compared with what was stored, and only then published.',
     )
     .option('--to <cloud>', 'put the image into this cloud instead of the instance’s own')
     .option('--no-clean', 'take everything as it is')
@@ -30,6 +36,7 @@ export function addCreateCommand(program: Command): void {
     .option('--dry-run', 'say what would be done, and do nothing')
   addCleaningOptions(command)
   addStorageOptions(command)
+  addProofOptions(command)
   asJob(command)
   common(command, [
     'imagewright create local:web1 "web golden"',
@@ -45,6 +52,7 @@ export function addCreateCommand(program: Command): void {
         storage: readStorageOptions(options),
         keepSnapshot: options.keepSnapshot ?? false,
         ...(options.reuseSnapshot ? { reuseSnapshot: options.reuseSnapshot } : {}),
+        ...(options.sourceProof ? { sourceProof: options.sourceProof } : {}),
       }
       if (options.dryRun) {
         const { presentCreatePlan } = await import('../render/create-plan.ts')

@@ -1,7 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { type Command, InvalidArgumentError } from 'commander'
-import type { CloudInstance } from '../../clouds/cloud.ts'
+import type { CloudInstance, NewInstance } from '../../clouds/cloud.ts'
 import { GiB, MiB, parseSize } from '../../core/bytes.ts'
+import { OperationError } from '../../operations/errors.ts'
+import { parseCloudReference } from '../../operations/reference.ts'
+import { cancellable } from '../cancellable.ts'
 import { printableLines } from '../render/printable.ts'
 import { properties, table } from '../render/table.ts'
 import { type CommonOptions, common, print, several, withImagewright } from '../session.ts'
@@ -10,10 +13,11 @@ export function addInstancesCommand(program: Command): void {
   const instances = program
     .command('instances')
     .summary('the machines of a cloud')
-    .description('The machines of a cloud: list, show, launch, start, stop, console, terminate.')
+    .description('The machines of a cloud: list, show, launch, wait, start, stop, console, terminate.')
   addListCommand(instances)
   addShowCommand(instances)
   addLaunchCommand(instances)
+  addWaitCommand(instances)
   addPowerCommands(instances)
   addConsoleCommand(instances)
 }
@@ -49,56 +53,112 @@ function addShowCommand(instances: Command): void {
 }
 
 interface LaunchOptions extends CommonOptions {
+  flavor?: string
   cpus?: number
   memory?: number
   disk?: number
   sshKey?: string[]
   user?: string
+  key?: string
   userData?: string
+  network?: string
+  securityGroup?: string[]
+  bootFromVolume?: boolean
+  volumeType?: string
   start: boolean
+  wait?: boolean
 }
 
 function addLaunchCommand(instances: Command): void {
   const command = instances
     .command('launch <cloud:image> <name>')
     .description('Starts an instance from an image.')
+    .option('--flavor <name>', 'the cloud’s own size, by name or id; otherwise the smallest that fits')
     .option('--cpus <n>', 'virtual processors', readCount)
     .option('--memory <size>', 'for example 1G', parseSize)
     .option('--disk <size>', 'size of its disk, for example 10G; at least the image’s', parseSize)
-    .option('--ssh-key <file>', 'public key that may sign in (repeatable)', several)
+    .option('--network <name>', 'by name or id; "none" for none; the only one there is otherwise')
+    .option('--security-group <name>', 'by name or id (repeatable)', several)
+    .option('--key <name>', 'a key pair the cloud keeps')
+    .option('--ssh-key <file>', 'public key that may sign in, through cloud-init (repeatable)', several)
     .option('--user <name>', 'name of the first user')
     .option('--user-data <file>', 'cloud-init user data, passed on as it is')
+    .option('--boot-from-volume', 'its disk is a new volume that is deleted with it')
+    .option('--volume-type <type>', 'type of that volume')
     .option('--no-start', 'make its disk and leave it stopped')
+    .option('--wait', 'until its SSH server answers')
   common(command, [
     'imagewright instances launch local:debian web1 --ssh-key ~/.ssh/id_ed25519.pub',
     'imagewright instances launch local:debian web1 --memory 2G --disk 20G --no-start',
+    'imagewright instances launch campus:debian web1 --flavor m1.small --network private --key me --wait',
   ])
   command.action((image: string, name: string, options: LaunchOptions) =>
     withImagewright(options, async (imagewright) => {
-      const sshKeys = await Promise.all(
-        (options.sshKey ?? []).map(async (path) => (await readText(path)).trim()),
-      )
-      const instance = await imagewright.instances.launch(image, {
-        name,
-        ...(options.cpus ? { cpus: options.cpus } : {}),
-        ...(options.memory ? { memory: Math.ceil(options.memory / MiB) } : {}),
-        ...(options.disk ? { diskSize: Math.ceil(options.disk / GiB) } : {}),
-        ...(sshKeys.length > 0 ? { sshKeys } : {}),
-        ...(options.user ? { user: options.user } : {}),
-        ...(options.userData ? { userData: await readText(options.userData) } : {}),
-        start: options.start,
+      const { cloud } = parseCloudReference(image)
+      const request = await requestOf(name, options)
+      const instance = await cancellable(async (signal) => {
+        const launched = await imagewright.instances.launch(image, request, { signal })
+        return options.wait
+          ? imagewright.instances.waitForSsh(`${cloud}:${launched.id}`, { signal })
+          : launched
       })
       print(options, instance, presentInstance)
     }),
   )
 }
 
+async function requestOf(name: string, options: LaunchOptions): Promise<Omit<NewInstance, 'imageId'>> {
+  const { flavor, cpus, memory, disk, sshKey = [], user, key, userData, network, securityGroup } = options
+  const { volumeType, bootFromVolume = volumeType !== undefined, start, wait } = options
+  if (wait && !start) {
+    throw new OperationError('INPUT_INVALID', '--wait is for an instance that is started.', {
+      hint: 'Leave out --no-start.',
+    })
+  }
+  const sshKeys = await Promise.all(sshKey.map(async (path) => (await readText(path)).trim()))
+  return {
+    name,
+    ...(flavor === undefined ? {} : { flavor }),
+    ...(cpus ? { cpus } : {}),
+    ...(memory ? { memory: Math.ceil(memory / MiB) } : {}),
+    ...(disk ? { diskSize: Math.ceil(disk / GiB) } : {}),
+    ...(network === undefined ? {} : { network }),
+    ...(securityGroup ? { securityGroups: securityGroup } : {}),
+    ...(key === undefined ? {} : { keyName: key }),
+    ...(sshKeys.length > 0 ? { sshKeys } : {}),
+    ...(user ? { user } : {}),
+    ...(userData ? { userData: await readText(userData) } : {}),
+    ...(bootFromVolume ? { volume: volumeType === undefined ? {} : { type: volumeType } } : {}),
+    start,
+  }
+}
+
+function addWaitCommand(instances: Command): void {
+  const command = instances
+    .command('wait <cloud:instance>')
+    .description('Waits until the SSH server of an instance answers, and shows where.')
+    .option('--timeout <seconds>', 'how long at most', readCount, 600)
+  common(command, ['imagewright instances wait local:web1 --timeout 120'])
+  command.action((reference: string, options: CommonOptions & { timeout: number }) =>
+    withImagewright(options, async (imagewright) => {
+      const deadline = options.timeout * 1000
+      const instance = await cancellable((signal) =>
+        imagewright.instances.waitForSsh(reference, { deadline, signal }),
+      )
+      print(options, instance, presentInstance)
+    }),
+  )
+}
+
 function addPowerCommands(instances: Command): void {
-  const start = instances.command('start <cloud:instance>').description('Starts a stopped instance.')
+  const start = instances
+    .command('start <cloud:instance>')
+    .description('Starts a stopped instance, or wakes one that is paused, suspended or shelved.')
   common(start, ['imagewright instances start local:web1'])
   start.action((reference: string, options: CommonOptions) =>
     withImagewright(options, async (imagewright) => {
-      print(options, await imagewright.instances.start(reference), presentInstance)
+      const instance = await cancellable((signal) => imagewright.instances.start(reference, { signal }))
+      print(options, instance, presentInstance)
     }),
   )
   const stop = instances
@@ -109,7 +169,10 @@ function addPowerCommands(instances: Command): void {
   stop.action((reference: string, options: CommonOptions & { wait?: number }) =>
     withImagewright(options, async (imagewright) => {
       const limits = options.wait === undefined ? {} : { deadline: options.wait * 1000 }
-      print(options, await imagewright.instances.stop(reference, limits), presentInstance)
+      const instance = await cancellable((signal) =>
+        imagewright.instances.stop(reference, { ...limits, signal }),
+      )
+      print(options, instance, presentInstance)
     }),
   )
   const terminate = instances
@@ -118,7 +181,7 @@ function addPowerCommands(instances: Command): void {
   common(terminate, ['imagewright instances terminate local:web1'])
   terminate.action((reference: string, options: CommonOptions) =>
     withImagewright(options, async (imagewright) => {
-      const id = await imagewright.instances.terminate(reference)
+      const id = await cancellable((signal) => imagewright.instances.terminate(reference, { signal }))
       print(options, { id }, () => `Terminated ${reference} (${id}).`)
     }),
   )

@@ -1,4 +1,5 @@
 import type { NewInstance } from '../cloud.ts'
+import { cloudConfig } from '../cloud-config.ts'
 import { seedImage } from './seed-image.ts'
 
 /**
@@ -12,16 +13,6 @@ export function cloudInitSeed(id: string, instance: NewInstance): Buffer {
     { name: 'meta-data', content: Buffer.from(`${JSON.stringify(metaData, null, 2)}\n`) },
     { name: 'user-data', content: Buffer.from(instance.userData ?? cloudConfig(instance)) },
   ])
-}
-
-function cloudConfig({ user, sshKeys = [] }: NewInstance): string {
-  const config =
-    user === 'root'
-      ? // cloud-init keeps root from logging in unless it is told otherwise.
-        { disable_root: false, users: [{ name: 'root', ssh_authorized_keys: sshKeys }] }
-      : // `user` renames the distribution's own first user, who keeps its groups, sudo rule and shell.
-        { ...(user === undefined ? {} : { user: { name: user } }), ssh_authorized_keys: sshKeys }
-  return `#cloud-config\n${JSON.stringify(config, null, 2)}\n`
 }
 
 /** A label of RFC 1123 that resembles the instance's name. */

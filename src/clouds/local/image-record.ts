@@ -11,7 +11,7 @@ export const imageRecordSchema = z.strictObject({
   id: z.string(),
   key: z.string(),
   name: z.string(),
-  status: z.enum(['pending', 'active']),
+  status: z.enum(['pending', 'active', 'deactivated']),
   format: z.enum(localFormats),
   size: z.number().int().nonnegative().nullable(),
   virtualSize: z.number().int().nonnegative().nullable(),
@@ -26,6 +26,7 @@ export const imageRecordSchema = z.strictObject({
   minDisk: z.number().int().nonnegative(),
   minRam: z.number().int().nonnegative(),
   protected: z.boolean(),
+  hidden: z.boolean().default(false),
   tags: z.array(z.string()),
   properties: z.record(z.string(), z.string()),
   members: z.array(z.string()),
@@ -37,7 +38,7 @@ export type ImageRecord = z.infer<typeof imageRecordSchema>
 
 export function toCloudImage(record: ImageRecord): CloudImage {
   const { version, key, members, sha256, quiesced, ...image } = record
-  return { ...image, checksums: sha256 === null ? {} : { sha256 } }
+  return { ...image, container: null, checksums: sha256 === null ? {} : { sha256 } }
 }
 
 /** An image whose record cannot be read: shown, so that it can be deleted. */
@@ -48,6 +49,7 @@ export function unreadableImage({ id }: UnreadableThing): CloudImage {
     name: id,
     status: 'error',
     format: null,
+    container: null,
     size: null,
     virtualSize: null,
     visibility: 'private',
@@ -58,6 +60,7 @@ export function unreadableImage({ id }: UnreadableThing): CloudImage {
     minDisk: 0,
     minRam: 0,
     protected: false,
+    hidden: false,
     tags: [],
     properties: {},
   }
@@ -68,8 +71,11 @@ export function asCloudImage(thing: ImageRecord | UnreadableThing): CloudImage {
 }
 
 export function matchesFilter(image: CloudImage, filter: ImageFilter): boolean {
-  const { name, status, visibility, owner, tag, properties = {} } = filter
+  const { name, status, visibility, owner, tag, properties = {}, memberStatus, hidden = false } = filter
   return (
+    // Everything in the folder belongs to its user: nobody offers anything.
+    memberStatus === undefined &&
+    image.hidden === hidden &&
     (name === undefined || image.name === name) &&
     (status === undefined || image.status === status) &&
     (visibility === undefined || image.visibility === visibility) &&

@@ -1,6 +1,7 @@
 import { statfs } from 'node:fs/promises'
 import { formatSize, GiB } from '../../core/bytes.ts'
-import { ImagewrightError, isCancellation } from '../../core/errors.ts'
+import { isCancellation } from '../../core/errors.ts'
+import { checkRow, detailOf } from '../check-row.ts'
 import type { CloudCheck } from '../cloud.ts'
 import { examineHypervisor, type HypervisorOptions } from './hypervisor.ts'
 import type { LocalFolder } from './local-folder.ts'
@@ -15,11 +16,11 @@ export async function checkLocalCloud(
   options: HypervisorOptions,
 ): Promise<CloudCheck[]> {
   const rows = [
-    await row('folder is writable', async () => {
+    await checkRow('folder is writable', async () => {
       await withScratch(folder, async () => undefined)
       return folder.path
     }),
-    await row('free space', async () => {
+    await checkRow('free space', async () => {
       const { bavail, bsize } = await statfs(folder.path)
       if (bavail * bsize < scarceSpace) throw new Error(`only ${formatSize(bavail * bsize)} free`)
       return formatSize(bavail * bsize)
@@ -37,17 +38,4 @@ export async function checkLocalCloud(
     if (isCancellation(error)) throw error
     return [...rows, { capability: 'run instances', allowed: false, detail: detailOf(error) }]
   }
-}
-
-async function row(capability: string, attempt: () => Promise<string>): Promise<CloudCheck> {
-  try {
-    return { capability, allowed: true, detail: await attempt() }
-  } catch (error) {
-    return { capability, allowed: false, detail: detailOf(error) }
-  }
-}
-
-function detailOf(error: unknown): string {
-  if (error instanceof ImagewrightError && error.hint) return `${error.message} ${error.hint}`
-  return error instanceof Error ? error.message : String(error)
 }

@@ -36,17 +36,14 @@ export function localImages(stores: LocalStores): ImageService {
     get: async (id) => toCloudImage(found(await images.find(id), id)),
 
     async open(id, options) {
-      const record = found(await images.find(id), id)
-      if (record.status !== 'active') {
-        throw new CloudError('IMAGE_HAS_NO_DATA', `Image ${nameOf(record)} has no data yet.`, {
-          hint: 'Upload its data first.',
-        })
-      }
+      readable(found(await images.find(id), id))
       return openFileSource(dataPath(stores, id), options)
     },
 
     async create(image, { key }) {
+      supported(['bare'], image.container ?? 'bare', 'container')
       const record = await images.create(key, {
+        ...(image.id === undefined ? {} : { id: image.id }),
         record: (id, createdAt) => newRecord(image, { id, key, createdAt }),
       })
       return toCloudImage(record)
@@ -90,6 +87,27 @@ export function localImages(stores: LocalStores): ImageService {
       found(await images.change(id, unshare, options), id)
     },
 
+    async accept(id) {
+      const record = found(await images.find(id), id)
+      throw new CloudError(
+        'CLOUD_UNSUPPORTED',
+        `Image ${nameOf(record)} needs no answer to its being shared.`,
+        {
+          hint: 'In the embedded cloud an image may be used at once by those it is shared with.',
+        },
+      )
+    },
+
+    async deactivate(id, options) {
+      const deactivate = (record: ImageRecord) => withStatus(record, 'deactivated')
+      return toCloudImage(found(await images.change(id, deactivate, options), id))
+    },
+
+    async reactivate(id, options) {
+      const reactivate = (record: ImageRecord) => withStatus(record, 'active')
+      return toCloudImage(found(await images.change(id, reactivate, options), id))
+    },
+
     async delete(id, options) {
       let wasThere = false
       await images.ifThere(
@@ -116,6 +134,19 @@ export function found(record: ImageRecord | null, id: string): ImageRecord {
   throw new CloudError('IMAGE_NOT_FOUND', `There is no image ${id}.`)
 }
 
+/** @throws CloudError `IMAGE_HAS_NO_DATA` | `IMAGE_STATE` unless the image is active */
+export function readable(record: ImageRecord): ImageRecord {
+  if (record.status === 'active') return record
+  if (record.status === 'deactivated') {
+    throw new CloudError('IMAGE_STATE', `Image ${nameOf(record)} is deactivated: its data may not be read.`, {
+      hint: 'Allow it again: imagewright images reactivate',
+    })
+  }
+  throw new CloudError('IMAGE_HAS_NO_DATA', `Image ${nameOf(record)} has no data yet.`, {
+    hint: 'Upload its data first.',
+  })
+}
+
 export function newRecord(
   image: NewImage,
   { id, key, createdAt }: { id: string; key: string; createdAt: string },
@@ -137,6 +168,7 @@ export function newRecord(
     minDisk: image.minDisk ?? 0,
     minRam: image.minRam ?? 0,
     protected: image.protected ?? false,
+    hidden: image.hidden ?? false,
     tags: [...(image.tags ?? [])],
     properties: { ...image.properties },
     members: [],
@@ -159,10 +191,18 @@ function changed(record: ImageRecord, changes: ImageChanges): ImageRecord {
     minDisk: changes.minDisk ?? record.minDisk,
     minRam: changes.minRam ?? record.minRam,
     protected: changes.protected ?? record.protected,
+    hidden: changes.hidden ?? record.hidden,
     tags: [...(changes.tags ?? record.tags)],
     properties: Object.fromEntries(properties),
     updatedAt: new Date().toISOString(),
   }
+}
+
+function withStatus(record: ImageRecord, status: 'active' | 'deactivated'): ImageRecord {
+  if (record.status === 'pending') {
+    throw new CloudError('IMAGE_STATE', `Image ${nameOf(record)} has no data yet, so none can be ${status}.`)
+  }
+  return { ...record, status, updatedAt: new Date().toISOString() }
 }
 
 /** As in Glance: members may be added to what is shared, and mean nothing elsewhere. */

@@ -9,7 +9,7 @@ import { hypervisorVersion } from './hypervisor.ts'
 import type { ImageRecord } from './image-record.ts'
 import { createInstanceDisk, newDiskSize } from './instance-disk.ts'
 import type { InstanceRecord } from './instance-record.ts'
-import { found, type LocalStores } from './local-images.ts'
+import { found, type LocalStores, readable } from './local-images.ts'
 import { cutPower, machineStatus, readConsole, startMachine, stopMachine } from './machine.ts'
 import { processState } from './machine-process.ts'
 import { snapshotInstance } from './snapshot-instance.ts'
@@ -97,6 +97,10 @@ export function localInstances(stores: LocalStores, { hypervisor }: { hypervisor
     snapshot: (id, snapshot, options) =>
       locked(id, (record) => snapshotInstance(stores, record, snapshot, options), options),
 
+    async releaseSnapshot() {
+      // A killed process leaves nothing but scratch folders, which the next one clears away.
+    },
+
     async address(id) {
       const record = existing(await instances.find(id), id)
       if (record.sshPort === null || !(await isRunning(record))) return null
@@ -142,11 +146,7 @@ function newRecord(
   instance: NewInstance,
   { id, key, createdAt, image }: { id: string; key: string; createdAt: string; image: ImageRecord },
 ): InstanceRecord {
-  if (instance.flavor !== undefined) {
-    throw new CloudError('CLOUD_UNSUPPORTED', 'The embedded cloud has no flavors.', {
-      hint: 'Say how many processors and how much memory the instance shall have.',
-    })
-  }
+  refuseUnknown(instance)
   return {
     version: 1,
     id,
@@ -165,6 +165,17 @@ function newRecord(
   }
 }
 
+function refuseUnknown({ flavor, keyName, securityGroups, volume }: NewInstance): void {
+  const unsupported = (what: string, hint: string) =>
+    new CloudError('CLOUD_UNSUPPORTED', `The embedded cloud has no ${what}.`, { hint })
+  if (flavor !== undefined) {
+    throw unsupported('flavors', 'Say how many processors and how much memory the instance shall have.')
+  }
+  if (keyName !== undefined) throw unsupported('key pairs', 'Give the public key itself.')
+  if (securityGroups !== undefined) throw unsupported('security groups', 'Leave them out.')
+  if (volume !== undefined) throw unsupported('volumes', 'Leave it out: an instance has a disk of its own.')
+}
+
 /** `isolated`: the guest reaches nothing but is reached by SSH; for guests that are only looked at. */
 function networkOf({ network = 'user' }: NewInstance): InstanceRecord['network'] {
   if (network === 'user' || network === 'isolated') return network
@@ -179,9 +190,7 @@ function positive(value: number, what: string): number {
 }
 
 function usableImage(image: ImageRecord | null, id: string): ImageRecord {
-  const record = found(image, id)
-  if (record.status === 'active') return record
-  throw new CloudError('IMAGE_HAS_NO_DATA', `Image "${record.name}" (${id}) has no data yet.`)
+  return readable(found(image, id))
 }
 
 /** @throws CloudError `INSTANCE_NOT_FOUND` when the record is null */

@@ -45,6 +45,9 @@ export async function openLocalCloud(options: OpenLocalCloudOptions): Promise<Cl
         visibilities: ['private', 'shared', 'public'],
         sharing: 'immediate',
         checksums: ['sha256'],
+        // Computed from the file after it was written, so nothing is said about what was sent.
+        checksUploads: false,
+        chosenIds: true,
       },
       instances: {
         launch: true,

@@ -3,7 +3,7 @@ import type { AbortOptions } from '../../core/abort.ts'
 import type { CreateOptions, NewImage, Snapshot } from '../cloud.ts'
 import { CloudError } from '../errors.ts'
 import { backUpRunningDisk } from './backup-running-disk.ts'
-import { toCloudImage } from './image-record.ts'
+import { type ImageRecord, toCloudImage } from './image-record.ts'
 import { uploadImage } from './image-upload.ts'
 import { openOverlay } from './instance-disk.ts'
 import type { InstanceRecord } from './instance-record.ts'
@@ -36,7 +36,7 @@ export async function snapshotInstance(
   const record = await images.create(key, {
     record: (id, createdAt) => newRecord(image, { id, key, createdAt }),
   })
-  if (record.status === 'active') return { image: toCloudImage(record), quiesced: record.quiesced ?? false }
+  if (record.status === 'active') return snapshotOf(record, record.quiesced ?? false)
   try {
     const { state } = await processState(instances.pathOf(instance.id), instance.id)
     const options = { imageId: record.id, instance, signal }
@@ -77,10 +77,14 @@ async function storeOverlay(
       signal,
       record: { quiesced },
     })
-    return { image: toCloudImage(record), quiesced }
+    return snapshotOf(record, quiesced)
   } finally {
     await disk.close()
   }
+}
+
+function snapshotOf(record: ImageRecord, quiesced: boolean): Snapshot {
+  return { image: toCloudImage(record), quiesced, borrowed: false }
 }
 
 function snapshotError(error: unknown, { name, id }: InstanceRecord): unknown {

@@ -12,6 +12,8 @@ import { discardFolder, withScratch } from './scratch.ts'
 /** What every record has. */
 export interface ThingRecord {
   readonly id: string
+  /** The key it was made with. */
+  readonly key: string
   readonly createdAt: string
 }
 
@@ -27,6 +29,7 @@ export interface ThingStore<R extends ThingRecord> {
   /**
    * The thing with this key: what is there, or a new one. `prepare` fills the new thing's folder, which nobody sees
    * before it has returned.
+   * @throws CloudError `CLOUD_REFUSED` | `CLOUD_CONFLICT` when the id asked for cannot be one, or is taken
    */
   create(key: string, make: NewThing<R>): Promise<R>
   /** Changes a record under its lock. Null when it does not exist. */
@@ -41,6 +44,8 @@ export interface ThingStore<R extends ThingRecord> {
 }
 
 export interface NewThing<R> {
+  /** The id it is to have; follows from the key when absent. */
+  id?: string
   record: (id: string, createdAt: string) => R
   prepare?: (path: string, record: R) => Promise<void>
 }
@@ -106,35 +111,45 @@ export function openThingStore<R extends ThingRecord>(
     }
   }
 
+  async function list(): Promise<(R | UnreadableThing)[]> {
+    const ids = (await readdir(root)).filter(isLocalId)
+    const things = await Promise.all(
+      ids.map(async (id) => {
+        try {
+          return await find(id)
+        } catch (error) {
+          if (error instanceof CloudError && error.code === 'LOCAL_RECORD_INVALID')
+            return { id, unreadable: error }
+          throw error
+        }
+      }),
+    )
+    return things.filter((thing) => thing !== null).sort(newestFirst)
+  }
+
+  /** Nearly every thing has the id of its key; one whose id was chosen is found by looking at all. */
+  async function findByKey(key: string): Promise<R | null> {
+    const usual = await find(idOfKey(kind, key))
+    if (usual) return usual
+    for (const thing of await list()) if (!isUnreadable(thing) && thing.key === key) return thing
+    return null
+  }
+
   const save = (record: R) => writeRecord(recordOf(pathOf(record.id)), record)
 
   return {
     pathOf,
     find,
-    findByKey: (key) => find(idOfKey(kind, key)),
+    findByKey,
     locked,
     ifThere,
     save,
 
-    async list() {
-      const ids = (await readdir(root)).filter(isLocalId)
-      const things = await Promise.all(
-        ids.map(async (id) => {
-          try {
-            return await find(id)
-          } catch (error) {
-            if (error instanceof CloudError && error.code === 'LOCAL_RECORD_INVALID')
-              return { id, unreadable: error }
-            throw error
-          }
-        }),
-      )
-      return things.filter((thing) => thing !== null).sort(newestFirst)
-    },
+    list,
 
     async create(key, make) {
-      const id = idOfKey(kind, key)
-      const existing = await find(id)
+      const id = chosenId(make.id) ?? idOfKey(kind, key)
+      const existing = await (make.id === undefined ? find(id) : findByKey(key))
       if (existing) return existing
       return withScratch(folder, async (scratch) => {
         const draft = join(scratch, 'draft')
@@ -149,6 +164,9 @@ export function openThingStore<R extends ThingRecord>(
             return record
           }
           const winner = await find(id)
+          if (winner && winner.key !== key) {
+            throw new CloudError('CLOUD_CONFLICT', `There is another ${kind} with the id ${id}.`)
+          }
           if (winner) return winner
           throw new CloudError('LOCAL_RECORD_INVALID', `${pathOf(id)} is in the way: it has no record.`, {
             hint: 'Delete that folder.',
@@ -171,6 +189,13 @@ export function openThingStore<R extends ThingRecord>(
 
     remove: (id) => (isLocalId(id) ? discardFolder(folder, pathOf(id)) : Promise.resolve()),
   }
+}
+
+function chosenId(id: string | undefined): string | undefined {
+  if (id === undefined || isLocalId(id)) return id
+  throw new CloudError('CLOUD_REFUSED', `"${id}" cannot be an id in the embedded cloud.`, {
+    hint: 'An id is a UUID in lower case.',
+  })
 }
 
 async function moveIntoPlace(from: string, to: string): Promise<boolean> {

@@ -1,0 +1,77 @@
+import { CloudError } from '../errors.ts'
+
+/** Codes of Node for a certificate that nobody we trust vouches for, or that is for somebody else. */
+const certificateCodes: Readonly<Record<string, string>> = {
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is signed by itself alone',
+  SELF_SIGNED_CERT_IN_CHAIN: 'its certificate comes from an authority that is not trusted here',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its certificate comes from an authority that is not known here',
+  UNABLE_TO_GET_ISSUER_CERT: 'its certificate comes from an authority that is not known here',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'its certificate comes from an authority that is not known here',
+  CERT_HAS_EXPIRED: 'its certificate has expired',
+  CERT_NOT_YET_VALID: 'its certificate is not valid yet',
+  CERT_SIGNATURE_FAILURE: 'the signature of its certificate is wrong',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another host',
+}
+
+/** What else goes wrong on the way to a server, for people. */
+const connectionCodes: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'nothing listens there',
+  ENOTFOUND: 'there is no such host',
+  EAI_AGAIN: 'the name of the host cannot be looked up now',
+  EHOSTUNREACH: 'there is no way to the host',
+  ENETUNREACH: 'there is no way to its network',
+  ETIMEDOUT: 'it does not answer',
+  UND_ERR_CONNECT_TIMEOUT: 'it does not answer',
+  UND_ERR_HEADERS_TIMEOUT: 'it took the request and does not answer',
+  UND_ERR_BODY_TIMEOUT: 'it stopped in the middle of its answer',
+  UND_ERR_SOCKET: 'the connection broke',
+  ECONNRESET: 'the connection broke',
+  EPIPE: 'the connection broke',
+  EPROTO: 'it does not speak TLS as it should; perhaps the address is http:, not https:',
+}
+
+/** Failures before the first byte of a request was sent. */
+const neverSentCodes: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'UND_ERR_CONNECT_TIMEOUT',
+])
+
+/** Whether the request cannot have reached the server, so that sending it again cannot do a thing twice. */
+export function isNeverSent(error: unknown): boolean {
+  return neverSentCodes.has(codeOf(error))
+}
+
+/** Whether the server could not prove who it is; another try would not change that. */
+export function isUntrusted(error: unknown): boolean {
+  return codeOf(error) in certificateCodes
+}
+
+/** The error for a server that could not be reached, or that left in the middle. */
+export function connectionError(cloudName: string, url: URL, error: unknown): CloudError {
+  const code = codeOf(error)
+  const untrusted = certificateCodes[code]
+  const why = untrusted ?? connectionCodes[code] ?? (error instanceof Error ? error.message : String(error))
+  return new CloudError(
+    'CLOUD_UNREACHABLE',
+    `Cloud "${cloudName}": no connection to ${url.origin}: ${why}.`,
+    {
+      hint: untrusted
+        ? 'Name the authority of the cloud with "cacert" (or OS_CACERT). "verify: false" would trust anybody.'
+        : 'Check the address, the network, and that the service is running.',
+      cause: error,
+      details: { reason: code, origin: url.origin },
+    },
+  )
+}
+
+/** The code of an error, or of the first of several tries to connect. */
+function codeOf(error: unknown): string {
+  if (error instanceof AggregateError && !('code' in error && typeof error.code === 'string')) {
+    return codeOf(error.errors[0])
+  }
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
+}

@@ -1,0 +1,193 @@
+import { z } from 'zod'
+import type { Cloud, CloudImage } from '../clouds/cloud.ts'
+import type { AbortOptions } from '../core/abort.ts'
+import { GiB, KiB } from '../core/bytes.ts'
+import { probeBytes } from '../disk/probe.ts'
+import { isOutputFormat } from '../disk/write-disk.ts'
+import type { JobContext } from '../jobs/job.ts'
+import type { OperationDefinition } from '../jobs/operation-definition.ts'
+import { abortable } from '../transfer/abortable.ts'
+import { type Digests, digestAlgorithms } from '../transfer/digests.ts'
+import { hashingSink } from '../transfer/hashing-sink.ts'
+import { checkStorage, unsupported } from './check-request.ts'
+import type { Environment } from './environment.ts'
+import { OperationError } from './errors.ts'
+import { describedBy, imageRecordInput } from './image-record-input.ts'
+import { takeStream } from './offered-streams.ts'
+import { openImageDisk } from './open-image-disk.ts'
+import { progressOf } from './progress.ts'
+import { recordImage, refuseTakenName } from './record-image.ts'
+import { storageInput } from './storage-input.ts'
+import { publishImage, type StoredImage, type StoreImageOptions } from './store-image.ts'
+import { verifyStoredImage } from './verify-stored-image.ts'
+
+const uploadStreamInput = z.strictObject({
+  /** Name under which the stream is offered. */
+  stream: z.string(),
+  /** Bytes it will have, where that is known. */
+  size: z.number().int().nonnegative().optional(),
+  cloud: z.string(),
+  name: z.string().min(1),
+  record: imageRecordInput.prefault({}),
+  storage: storageInput.prefault({}),
+})
+
+export type UploadStreamInput = z.infer<typeof uploadStreamInput>
+
+/** Enough to tell the formats that can be written by their beginning. */
+const headLength = 64 * KiB
+
+/**
+ * A stream as an image of a cloud, byte for byte, with nothing stored on the way. What cannot be checked before it is sent is
+ * checked in the cloud, where the image is private until then.
+ */
+export function uploadStreamOperation(
+  environment: Environment,
+): OperationDefinition<UploadStreamInput, StoredImage> {
+  return {
+    name: 'upload-stream',
+    input: uploadStreamInput,
+    title: ({ cloud, name }) => `a stream to ${cloud}:${name}`,
+    run: (context, input) => uploadStream(environment, context, input),
+  }
+}
+
+async function uploadStream(
+  environment: Environment,
+  context: JobContext,
+  input: UploadStreamInput,
+): Promise<StoredImage> {
+  const { name, record, storage } = input
+  const { signal } = context
+  const target = await environment.clouds.get(input.cloud)
+  const options = { target, name, storage, clean: null, lineage: {}, ...describedBy(record) }
+  const { id, skipped, digests } = await context.step('write', `Uploading to ${input.cloud}:${name}`, () =>
+    send(context, input, options),
+  )
+  await context.step('check', 'Checking what was stored', async () => {
+    // Everything in it is refused here that a file would have been refused for.
+    await using disk = await openImageDisk(target, id, { proof: 'used', signal })
+    const isOfDisk = !['aki', 'ari'].includes(disk.format)
+    const minDisk = Math.max(record.minDisk, isOfDisk ? Math.ceil(disk.disk.size / GiB) : 0)
+    if (minDisk > 0) await target.images.update(id, { minDisk }, { signal })
+    return null
+  })
+  const image = await target.images.get(id, { signal })
+  const proved = provesItself(target, image) && storage.verify === 'checksum'
+  const containerDigest = digests.sha256 ?? null
+  if (!proved) {
+    await context.step('verify', 'Reading back what was stored', async () => {
+      const stored = { cloud: target, id, contentDigest: null, containerDigest, cleaned: null }
+      await verifyStoredImage(environment, context, stored)
+      return null
+    })
+  }
+  const members = await context.step('publish', 'Publishing the image', () =>
+    publishImage(context, options, { id, written: { contentDigest: null } }),
+  )
+  return {
+    cloud: target.name,
+    image: await target.images.get(id, { signal }),
+    contentDigest: null,
+    containerDigest,
+    sourceProof: null,
+    freeSpaceLeftOut: false,
+    cleaning: null,
+    verified: proved ? 'checksum' : 'read-back',
+    members,
+    skippedProperties: skipped,
+  }
+}
+
+/** Records the image and gives it the stream, in one step: it can be taken once only. */
+async function send(
+  context: JobContext,
+  { stream: offer, size, name, record, storage }: UploadStreamInput,
+  options: Omit<StoreImageOptions, 'openSource'>,
+): Promise<{ id: string; skipped: readonly string[]; digests: Digests }> {
+  const { target } = options
+  const { signal } = context
+  const stream = takeStream(offer)
+  if (!stream) {
+    throw new OperationError('INPUT_INVALID', 'The stream that was to be uploaded is gone.', {
+      hint: 'A stream cannot be read twice: undo the job and upload it again.',
+    })
+  }
+  checkStorage(target, storage)
+  if (!storage.allowDuplicateName) await refuseTakenName(target, name, { signal })
+  const { head, chunks } = await peek(stream, { length: headLength, signal })
+  const format = formatOf(target, { declared: record.diskFormat ?? storage.format, head })
+  const { id, skipped } = await recordImage(context, options, format)
+  const onProgress = progressOf(context, `write-${id}`, `Uploading to ${target.name}:${name}`)
+  let digests: Digests = {}
+  await target.images.upload(
+    id,
+    async (sink) => {
+      // Nobody has seen the stream before, so where the cloud computes nothing there is only this to compare with.
+      const hashing = target.capabilities.images.checksUploads ? null : hashingSink(sink, ['sha256'])
+      try {
+        let done = 0
+        for await (const chunk of chunks) {
+          await (hashing ?? sink).write(chunk, { signal })
+          done += chunk.length
+          onProgress(done, size ?? null)
+        }
+        if (hashing) digests = await hashing.digests({ signal })
+      } catch (error) {
+        await hashing?.abort()
+        throw error
+      }
+    },
+    { signal, ...(size === undefined ? {} : { size }) },
+  )
+  return { id, skipped, digests }
+}
+
+/** What it is declared to be, or what its beginning says. The check afterwards sees all of it. */
+function formatOf(target: Cloud, { declared, head }: { declared: string | undefined; head: Buffer }): string {
+  const { formats } = target.capabilities.images
+  if (declared !== undefined && !formats.includes(declared)) {
+    throw unsupported(target, `the format "${declared}"`, formats)
+  }
+  if (declared !== undefined) return declared
+  const found = probeBytes({ head, tail: Buffer.alloc(0), size: head.length }).format
+  if (found !== null && isOutputFormat(found)) return found
+  throw new OperationError('FORMAT_UNKNOWN', 'The beginning of the stream is not that of a disk image.', {
+    hint: 'Give its format with --disk-format.',
+    details: { found },
+  })
+}
+
+/** The first bytes of a stream, and all of it. */
+async function peek(
+  stream: AsyncIterable<Uint8Array>,
+  { length, signal }: AbortOptions & { length: number },
+): Promise<{ head: Buffer; chunks: AsyncIterable<Uint8Array> }> {
+  const iterator = stream[Symbol.asyncIterator]()
+  const first: Uint8Array[] = []
+  let held = 0
+  while (held < length) {
+    const { value, done } = await abortable(iterator.next(), signal)
+    if (done) break
+    first.push(Buffer.from(value))
+    held += value.length
+  }
+  async function* chunks(): AsyncGenerator<Uint8Array, void, undefined> {
+    try {
+      yield* first
+      for (;;) {
+        const { value, done } = await abortable(iterator.next(), signal)
+        if (done) return
+        yield value
+      }
+    } finally {
+      await iterator.return?.()
+    }
+  }
+  return { head: Buffer.concat(first), chunks: chunks() }
+}
+
+/** Whether the cloud has compared what it stored with what was sent. */
+function provesItself(target: Cloud, image: CloudImage): boolean {
+  return target.capabilities.images.checksUploads && digestAlgorithms.some((name) => image.checksums[name])
+}

@@ -1,0 +1,198 @@
+import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { CutHere, disturb, type Fault, type FaultEffect } from './faults.ts'
+
+/** One request that passed, or was meant to. Bytes of the bodies, as the client sent and got them. */
+export interface Exchange {
+  readonly method: string
+  /** With its query. */
+  readonly path: string
+  /** Null when the client got no answer. */
+  readonly status: number | null
+  readonly sent: number
+  readonly received: number
+}
+
+/** Stands between a client and a server that speaks HTTP, does what it is told, and keeps count. */
+export interface FaultProxy extends AsyncDisposable {
+  /** `http://127.0.0.1:PORT`; paths are the server's own. */
+  readonly url: string
+  /** From now on. Gives how often it has struck so far. */
+  inject(fault: Fault): () => number
+  /** No more faults. */
+  heal(): void
+  /** What has ended, oldest first. */
+  readonly exchanges: readonly Exchange[]
+  /** Bytes of the connections, headers and all, since the last `reset`. */
+  wire(): { fromClient: number; toClient: number }
+  /** Forgets exchanges and counts. */
+  reset(): void
+}
+
+interface Script {
+  readonly fault: Fault
+  seen: number
+  hits: number
+}
+
+/** Starts a proxy on a free loopback port, in front of a server at `upstream` (`http://HOST:PORT`). */
+export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
+  const target = new URL(upstream)
+  const agent = new Agent({ keepAlive: true })
+  const sockets = new Set<Socket>()
+  let scripts: Script[] = []
+  const exchanges: Exchange[] = []
+  let ended = { fromClient: 0, toClient: 0 }
+  let base = { fromClient: 0, toClient: 0 }
+
+  const effectsFor = ({ method, url = '' }: IncomingMessage): FaultEffect[] =>
+    scripts.flatMap((script) => {
+      const { fault } = script
+      if (fault.method && fault.method !== method) return []
+      if (fault.path && !fault.path.test(url)) return []
+      script.seen += 1
+      if (script.seen <= (fault.skip ?? 0) || script.hits >= (fault.times ?? 1)) return []
+      script.hits += 1
+      return [fault.effect]
+    })
+
+  const server = createServer((incoming, response) => {
+    const record: Passage['record'] = { sent: 0, received: 0, status: null }
+    // A request that was read to its end, or given up, no longer tells.
+    const { socket } = incoming
+    response.once('close', () => {
+      exchanges.push({ method: incoming.method ?? '', path: incoming.url ?? '', ...record })
+    })
+    pass({ incoming, response, target, agent, record, effects: effectsFor(incoming) }).catch(() => {
+      // Whatever broke, on purpose or not: the client sees a broken connection.
+      socket.destroy()
+    })
+  })
+  // A long upload may wait for its slow server.
+  server.requestTimeout = 0
+  server.on('connection', (socket) => {
+    sockets.add(socket)
+    socket.once('close', () => {
+      sockets.delete(socket)
+      ended = sum(ended, socket)
+    })
+  })
+  const total = () => [...sockets].reduce(sum, ended)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('The proxy has no port')
+
+  return {
+    url: `http://127.0.0.1:${address.port}`,
+    exchanges,
+    inject(fault) {
+      const script = { fault, seen: 0, hits: 0 }
+      scripts.push(script)
+      return () => script.hits
+    },
+    heal() {
+      scripts = []
+    },
+    wire() {
+      const { fromClient, toClient } = total()
+      return { fromClient: fromClient - base.fromClient, toClient: toClient - base.toClient }
+    },
+    reset() {
+      exchanges.length = 0
+      base = total()
+    },
+    async [Symbol.asyncDispose]() {
+      agent.destroy()
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
+
+function sum(counts: { fromClient: number; toClient: number }, socket: Socket) {
+  return {
+    fromClient: counts.fromClient + socket.bytesRead,
+    toClient: counts.toClient + socket.bytesWritten,
+  }
+}
+
+interface Passage {
+  incoming: IncomingMessage
+  response: ServerResponse
+  target: URL
+  agent: Agent
+  record: { sent: number; received: number; status: number | null }
+  effects: readonly FaultEffect[]
+}
+
+async function pass({ incoming, response, target, agent, record, effects }: Passage): Promise<void> {
+  const own = effects.find(({ kind }) => kind === 'answer')
+  if (own?.kind === 'answer') {
+    record.status = own.status
+    // What the client is sending is taken first, so that it is free to read.
+    for await (const chunk of incoming) record.sent += chunk.length
+    response.writeHead(own.status, { 'content-type': 'text/plain', ...own.headers })
+    response.end(own.body ?? '')
+    return
+  }
+  const headers = { ...incoming.headers }
+  if (effects.some(({ kind }) => kind === 'no-ranges')) delete headers.range
+  const { method, url: path } = incoming
+  const outgoing = request({ agent, host: target.hostname, port: target.port, method, path, headers })
+  const answered = new Promise<IncomingMessage>((resolve, reject) => {
+    outgoing.once('response', resolve).once('error', reject)
+  })
+  answered.catch(() => undefined)
+  // A client that has gone takes its request with it.
+  response.once('close', () => outgoing.destroy())
+  const sending = pipeline(
+    Readable.from(disturb(counted(incoming, record, 'sent'), effects, 'request')),
+    outgoing,
+  )
+  // A server may answer, and stop reading, before it has got everything.
+  const failed = sending.then(
+    () => new Promise<never>(() => undefined),
+    async (error: unknown) => {
+      if (error instanceof CutHere) throw error
+      return answered
+    },
+  )
+  const answer = await Promise.race([answered, failed])
+  await giveAnswer(answer, { response, record, effects })
+}
+
+async function giveAnswer(
+  answer: IncomingMessage,
+  { response, record, effects }: Pick<Passage, 'response' | 'record' | 'effects'>,
+): Promise<void> {
+  if (
+    effects.some((effect) => effect.kind === 'cut' && effect.direction === 'answer' && effect.after === 0)
+  ) {
+    answer.destroy()
+    throw new CutHere()
+  }
+  const headers = { ...answer.headers }
+  const wrong = effects.find(({ kind }) => kind === 'wrong-length')
+  if (wrong?.kind === 'wrong-length') {
+    headers['content-length'] = String(Number(headers['content-length'] ?? 0) + wrong.difference)
+    headers.connection = 'close'
+  }
+  record.status = answer.statusCode ?? 0
+  response.writeHead(record.status, headers)
+  await pipeline(Readable.from(counted(disturb(answer, effects, 'answer'), record, 'received')), response)
+  // The announced bytes that do not exist cannot be waited for on an open connection.
+  if (wrong) response.socket?.destroySoon()
+}
+
+async function* counted(
+  body: AsyncIterable<Uint8Array>,
+  record: Passage['record'],
+  what: 'sent' | 'received',
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of body) {
+    record[what] += chunk.length
+    yield chunk
+  }
+}

@@ -1,0 +1,44 @@
+import { connect } from 'node:net'
+import { poll } from '../../src/core/abort.ts'
+import type { Daemon } from './sandbox.ts'
+
+/** Long enough for a machine on which everything else starts as well. */
+const deadline = 180_000
+
+/** Waits until a daemon accepts connections on a loopback port. @throws Error with its log when it ends before */
+export async function waitForPort(port: number, daemon: Daemon): Promise<void> {
+  await poll({
+    what: `${daemon.name} on port ${port}`,
+    deadline,
+    interval: 50,
+    maximumInterval: 250,
+    attempt: async () => {
+      await daemon.assertRunning()
+      return (await accepts(port)) || undefined
+    },
+  })
+}
+
+/** Waits until a daemon answers HTTP, whatever it answers but 5xx. @throws Error with its log when it ends before */
+export async function waitForHttp(port: number, daemon: Daemon): Promise<void> {
+  await poll({
+    what: `${daemon.name} on port ${port}`,
+    deadline,
+    interval: 50,
+    maximumInterval: 250,
+    attempt: async () => {
+      await daemon.assertRunning()
+      const answer = await fetch(`http://127.0.0.1:${port}/`).catch(() => null)
+      await answer?.arrayBuffer()
+      return (answer !== null && answer.status < 500) || undefined
+    },
+  })
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
+    socket.once('connect', () => socket.destroy())
+  })
+}

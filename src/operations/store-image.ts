@@ -74,7 +74,7 @@ export async function storeImage(
   const recorded = await context.step(step('record'), `Recording the image in ${target.name}`, () =>
     recordImage(context, options, format),
   )
-  const { id, skipped, proved, ...written } = await context.step(
+  const { id, skipped, proved, sent, ...written } = await context.step(
     step('write'),
     options.verbatim ? 'Checking and copying' : 'Checking, cleaning and writing',
     () =>
@@ -89,7 +89,7 @@ export async function storeImage(
         cloud: target,
         id,
         contentDigest: written.contentDigest,
-        containerDigest: written.containerDigest,
+        sent,
         cleaned: options.clean,
       })
       return null

@@ -77,7 +77,7 @@ async function uploadStream(
   const containerDigest = digests.sha256 ?? null
   if (!proved) {
     await context.step('verify', 'Reading back what was stored', async () => {
-      const stored = { cloud: target, id, contentDigest: null, containerDigest, cleaned: null }
+      const stored = { cloud: target, id, contentDigest: null, sent: digests, cleaned: null }
       await verifyStoredImage(environment, context, stored)
       return null
     })

@@ -128,14 +128,14 @@ async function signInRefusal(
     client.send({ method: 'GET', url, headers: {}, repeatable: true, signal }),
   )
   const versions = offered.map((version) => version.id)
-  if (versions.length > 0 && !versions.some((version) => version.startsWith('v3'))) {
+  if (versions.length > 0 && versions.every((version) => version === 'v2.0')) {
     return new CloudError(
       'CLOUD_UNSUPPORTED',
       `Cloud "${cloudName}" offers only ${versions.join(', ')} at ${base}; Imagewright needs the identity service v3.`,
       { details },
     )
   }
-  if (versions.length > 0 && statusCode !== 404) return error
+  if (versions.some((version) => version.startsWith('v3')) && statusCode !== 404) return error
   return new CloudError(
     'CLOUD_SIGN_IN_FAILED',
     `Cloud "${cloudName}": there is no identity service v3 at ${base} (${statusCode}).`,

@@ -45,9 +45,14 @@ export function isNeverSent(error: unknown): boolean {
   return neverSentCodes.has(codeOf(error))
 }
 
-/** Whether the server could not prove who it is; another try would not change that. */
-export function isUntrusted(error: unknown): boolean {
-  return codeOf(error) in certificateCodes
+/**
+ * How often it makes sense to try again after this. A server that cannot prove who it is, or a host that does not exist,
+ * will not change; one that does not even say that nobody listens has taken long enough.
+ */
+export function usefulTries(error: unknown): number {
+  const code = codeOf(error)
+  if (code in certificateCodes || code === 'ENOTFOUND') return 1
+  return code === 'UND_ERR_CONNECT_TIMEOUT' ? 2 : Number.POSITIVE_INFINITY
 }
 
 /** The error for a server that could not be reached, or that left in the middle. */

@@ -13,7 +13,7 @@ import type { OpenStackAccount } from './session.ts'
 
 export interface SignedIn {
   readonly token: string
-  /** Milliseconds since 1970 by the clock of the cloud. */
+  /** Milliseconds since 1970 by our own clock, which may not be that of the cloud. */
   readonly expiresAt: number
   /** Milliseconds from its issue to its end. */
   readonly lifetime: number
@@ -73,11 +73,11 @@ export async function signIn(client: HttpClient, options: SignInOptions): Promis
       { hint: 'Give project_name (with project_domain_name) or project_id.' },
     )
   }
-  const expiresAt = Date.parse(token.expires_at)
+  const lifetime = Date.parse(token.expires_at) - (token.issued_at ? Date.parse(token.issued_at) : Date.now())
   return {
     token: id,
-    expiresAt,
-    lifetime: expiresAt - (token.issued_at ? Date.parse(token.issued_at) : Date.now()),
+    expiresAt: Date.now() + lifetime,
+    lifetime,
     catalogue: token.catalog,
     account: {
       userId: token.user.id,

@@ -233,6 +233,15 @@ it('says that nobody listens, after a few tries', async () => {
   await session.close()
 })
 
+it('does not ask again and again for a host that does not exist', async () => {
+  await using cloud = await startFakeCloud()
+  const session = cloud.session(cloud.settings({ auth_url: 'http://nowhere.invalid:5000' }))
+  await expect(session.account()).rejects.toMatchObject({
+    code: 'CLOUD_UNREACHABLE',
+    message: expect.stringMatching(/no such host|cannot be looked up/),
+  })
+})
+
 it('signs in once for many requests at the same time, and not before the first', async () => {
   await using cloud = await startFakeCloud()
   const session = cloud.session()

@@ -27,7 +27,7 @@ const connectionCodes: Readonly<Record<string, string>> = {
   UND_ERR_SOCKET: 'the connection broke',
   ECONNRESET: 'the connection broke',
   EPIPE: 'the connection broke',
-  EPROTO: 'it does not speak TLS as it should; perhaps the address is http:, not https:',
+  ERR_SSL_WRONG_VERSION_NUMBER: 'it does not speak TLS; perhaps the address begins with http:',
 }
 
 /** Failures before the first byte of a request was sent. */
@@ -51,7 +51,7 @@ export function isNeverSent(error: unknown): boolean {
  */
 export function usefulTries(error: unknown): number {
   const code = codeOf(error)
-  if (code in certificateCodes || code === 'ENOTFOUND') return 1
+  if (code in certificateCodes || code === 'ENOTFOUND' || code.startsWith('ERR_SSL_')) return 1
   return code === 'UND_ERR_CONNECT_TIMEOUT' ? 2 : Number.POSITIVE_INFINITY
 }
 
@@ -59,7 +59,12 @@ export function usefulTries(error: unknown): number {
 export function connectionError(cloudName: string, url: URL, error: unknown): CloudError {
   const code = codeOf(error)
   const untrusted = certificateCodes[code]
-  const why = untrusted ?? connectionCodes[code] ?? (error instanceof Error ? error.message : String(error))
+  const said = code.startsWith('ERR_SSL_')
+    ? `TLS could not be agreed upon (${code.slice(8).replaceAll(/[_/]/g, ' ').toLowerCase()})`
+    : error instanceof Error
+      ? error.message
+      : String(error)
+  const why = untrusted ?? connectionCodes[code] ?? said
   return new CloudError(
     'CLOUD_UNREACHABLE',
     `Cloud "${cloudName}": no connection to ${url.origin}: ${why}.`,

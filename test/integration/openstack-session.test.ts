@@ -295,7 +295,8 @@ describeOpenStack('a session with a real OpenStack', () => {
         'visibility public': { allowed: false, detail: expect.stringMatching(/403, request req-/) },
         'delete images': { allowed: true },
         'formats of images': { detail: expect.stringContaining('qcow2') },
-        'launch instances': { allowed: true, detail: expect.stringMatching(/of \d+ instances used/) },
+        'launch instances': { allowed: true },
+        'quota of instances': { allowed: true, detail: expect.stringMatching(/of \d+ instances used/) },
         'snapshot instances': { allowed: true },
         volumes: { allowed: true },
       })
@@ -308,9 +309,21 @@ describeOpenStack('a session with a real OpenStack', () => {
       expect(await check(provider.cloud('admin'))).toMatchObject({ 'visibility public': { allowed: true } })
     })
 
+    it('says what somebody may not do who may only look', async () => {
+      const refused = { allowed: false, detail: expect.stringMatching(/\(403, request req-/) }
+      expect(await check(provider.cloud('rita'))).toMatchObject({
+        'list images': { allowed: true },
+        'create images': refused,
+        'list instances': { allowed: true },
+        'launch instances': refused,
+        'snapshot instances': { allowed: false },
+      })
+    })
+
     it('says that a project may have no instances', async () => {
       expect(await check(provider.cloud('sam'))).toMatchObject({
-        'launch instances': { allowed: false, detail: expect.stringContaining('quota is used up') },
+        'launch instances': { allowed: true },
+        'quota of instances': { allowed: false, detail: expect.stringContaining('quota is used up') },
       })
     })
 

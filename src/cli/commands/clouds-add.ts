@@ -42,8 +42,7 @@ export function addCloudsAddCommand(clouds: Command): void {
   common(add, [
     'imagewright clouds add lab --folder /srv/lab',
     'imagewright clouds add west --cloud campus --region west',
-    'imagewright clouds add lab2 --auth-url https://cloud.example.org:5000/v3 \\',
-    '    --username ada --project imaging --secret env:LAB2_PASSWORD',
+    'imagewright clouds add own --auth-url https://cloud.example.org:5000 --username ada --project imaging --secret env:OWN',
   ])
   add.action((name: string, options: AddOptions) =>
     withImagewright(options, async ({ config }) => {

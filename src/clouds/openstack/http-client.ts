@@ -120,11 +120,20 @@ async function sendOnce(
 /** Notes what the iterable throws, so that it is not mistaken for a failure of the connection. */
 function readableOf(body: AsyncIterable<Uint8Array>, failure: { error?: unknown }): Readable {
   async function* noted(): AsyncGenerator<Uint8Array> {
+    const chunks = body[Symbol.asyncIterator]()
+    const next = async () => {
+      try {
+        return await chunks.next()
+      } catch (error) {
+        failure.error = error
+        throw error
+      }
+    }
     try {
-      yield* body
-    } catch (error) {
-      failure.error = error
-      throw error
+      // Not `yield*`: that would also note what is thrown into this generator when the connection breaks.
+      for (let chunk = await next(); !chunk.done; chunk = await next()) yield chunk.value
+    } finally {
+      await chunks.return?.()
     }
   }
   return Readable.from(noted(), { objectMode: false })

@@ -1,12 +1,15 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { execa } from 'execa'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import type { Cloud, CloudImage, CloudInstance, NewInstance } from '../../src/clouds/cloud.ts'
 import { openCloud } from '../../src/clouds/open-cloud.ts'
 import { loadConfig } from '../../src/config/load-config.ts'
 import { poll } from '../../src/core/abort.ts'
+import { runProgram } from '../../src/core/program.ts'
 import { Imagewright } from '../../src/operations/imagewright.ts'
 import type { AccountName } from '../../testbed/openstack/accounts.ts'
 import type { OpenStack } from '../../testbed/openstack/openstack.ts'
@@ -14,6 +17,7 @@ import { buildTinyGuest } from '../../testbed/tiny-guest.ts'
 import { cloudError } from '../conformance/image-conformance.ts'
 import { describeRunningInstances } from '../conformance/running-instance-conformance.ts'
 import { describeStoppedInstances } from '../conformance/stopped-instance-conformance.ts'
+import { documentedCommands } from '../support/documented-commands.ts'
 import { describeOpenStack, type OpenStackClient, openStackClient, openStacks } from '../support/openstack.ts'
 import { makeSite } from '../support/site.ts'
 
@@ -395,9 +399,40 @@ describeOpenStack('OpenStack', () => {
       await client.run('keypair', 'delete', key)
     })
 
+    it('does what docs/instances.md shows', async () => {
+      const image = await uploadGuest()
+      const clouds = join(root, 'campus.yaml')
+      const entries = await readFile(provider.cloudsFile, 'utf8')
+      await writeFile(clouds, entries.replaceAll(cloud.name, 'campus'))
+      await writeFile(join(root, 'first-boot.sh'), '#!/bin/sh\n')
+      await client.run('keypair', 'create', '--public-key', await publicKey(), `${prefix}-me`)
+      const commands = documentedCommands('docs/instances.md', 'sh openstack')
+      expect(commands.length).toBeGreaterThanOrEqual(10)
+      for (const command of commands) {
+        // Other runs may share the provider, so that everything gets a name of this one.
+        const own = command
+          .replaceAll('campus:debian', `campus:${image.id}`)
+          .replaceAll(/\bweb(\d)/g, `${prefix}-web$1`)
+          .replace('--key me', `--key ${prefix}-me`)
+        await runShell(own, clouds)
+      }
+      await client.run('keypair', 'delete', `${prefix}-me`)
+      expect((await listed('server')).filter((name) => name.startsWith(prefix))).toEqual([])
+      expect(await listed('image')).toContain(`${prefix}-web1 before the upgrade`)
+    })
+
+    /** @throws Error with what it printed when it fails */
+    async function runShell(line: string, clouds: string): Promise<void> {
+      const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+      await execa('bash', ['-c', `imagewright() { "$NODE" "$MAIN" "$@"; }; set -euo pipefail; ${line}`], {
+        cwd: root,
+        env: { ...environment(), OS_CLIENT_CONFIG_FILE: clouds, NODE: process.execPath, MAIN: main },
+      })
+    }
+
     async function publicKey(): Promise<string> {
-      const { runProgram } = await import('../../src/core/program.ts')
       const path = join(root, 'id_ed25519')
+      await rm(path, { force: true })
       await runProgram('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', path], { timeout: 10_000 })
       return `${path}.pub`
     }

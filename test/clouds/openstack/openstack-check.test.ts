@@ -85,7 +85,15 @@ it('says what an account may do, row by row', async () => {
     volumes: expect.stringMatching(/^no: The quota is used up: 2 of 2 volumes, 7 of any number of GiB used/),
     networks: 'campus-net',
   })
-  // The one thing it made is gone, and was private but for the moment of each question.
+  const changes = cloud.seen.filter(({ method }) => method === 'PATCH' || method === 'PUT')
+  expect(changes.map(({ method, body }) => (method === 'PUT' ? method : JSON.parse(body)[0].value))).toEqual([
+    'shared',
+    'community',
+    'public',
+    'private',
+    'PUT',
+  ])
+  // The one thing it made is gone.
   const made = cloud.seen.filter(({ method, path }) => method === 'POST' && path.endsWith('/images'))
   expect(made.map(({ body }) => JSON.parse(body).visibility)).toEqual(['private'])
   expect(cloud.seen.filter(({ method }) => method === 'DELETE').map(({ path }) => path)).toEqual([

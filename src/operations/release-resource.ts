@@ -4,6 +4,7 @@ import type { AbortOptions } from '../core/abort.ts'
 import type { Resource } from '../jobs/job.ts'
 import { applyRedoLog, hasBegun } from '../transfer/redo-log.ts'
 import type { CloudAccess } from './cloud-access.ts'
+import { isSnapshotKey } from './take-snapshot.ts'
 
 /**
  * Removes what a job made and no longer wants: by its id, or by the key it was to be made with when the job was
@@ -24,8 +25,8 @@ export async function releaseResource(
   }
   const cloud = await clouds.get(resource.cloud)
   const service = resource.kind === 'image' ? cloud.images : cloud.instances
-  // The image may be of an instance's snapshot, which some clouds take in several pieces.
-  if (resource.kind === 'image') await cloud.instances.releaseSnapshot(resource.key, options)
+  // Some clouds take a snapshot in several pieces; other images are never that, and need no other service.
+  if (isSnapshotKey(resource.key)) await cloud.instances.releaseSnapshot(resource.key, options)
   const id = resource.id ?? (await service.findByKey(resource.key, options))?.id
   if (!id) return
   try {

@@ -16,8 +16,7 @@ export async function retryTransfer<T>(context: JobContext, attempt: () => Promi
     try {
       return await attempt()
     } catch (error) {
-      const isWire = error instanceof ImagewrightError && wireErrors.has(error.code)
-      if (!isWire || number === tries || context.signal.aborted) throw error
+      if (!mayPass(error) || number === tries || context.signal.aborted) throw error
       context.emit({
         type: 'warning',
         code: 'TRANSFER_RETRIED',
@@ -26,4 +25,16 @@ export async function retryTransfer<T>(context: JobContext, attempt: () => Promi
       await sleep(1_000 * 4 ** (number - 1) * (0.75 + Math.random() / 2), context)
     }
   }
+}
+
+function mayPass(error: unknown): error is ImagewrightError {
+  if (!(error instanceof ImagewrightError)) return false
+  return wireErrors.has(error.code) || isTokenRefused(error)
+}
+
+/** A token that ended before its time, with data under way that cannot be sent again. The next attempt has a new one. */
+function isTokenRefused({ code, details }: ImagewrightError): boolean {
+  return (
+    code === 'CLOUD_SIGN_IN_FAILED' && typeof details.service === 'string' && details.service !== 'identity'
+  )
 }

@@ -74,14 +74,17 @@ export async function storeImage(
   const recorded = await context.step(step('record'), `Recording the image in ${target.name}`, () =>
     recordImage(context, options, format),
   )
-  const { id, skipped, proved, ...written } = await context.step(
+  const { id, skipped, proved, sent, ...written } = await context.step(
     step('write'),
     options.verbatim ? 'Checking and copying' : 'Checking, cleaning and writing',
-    () =>
-      retryTransfer(context, async () => {
-        const empty = await emptyImage(context, options, { recorded, format })
-        return { ...empty, ...(await writeImage(environment, context, { ...options, id: empty.id, format })) }
-      }),
+    () => {
+      // Of the attempt before: it may have made the image anew, and given that one data.
+      let last = recorded
+      return retryTransfer(context, async () => {
+        last = await emptyImage(context, options, { recorded: last, format })
+        return { ...last, ...(await writeImage(environment, context, { ...options, id: last.id, format })) }
+      })
+    },
   )
   if (!proved) {
     await context.step(step('verify'), 'Verifying what was stored', async () => {
@@ -89,7 +92,7 @@ export async function storeImage(
         cloud: target,
         id,
         contentDigest: written.contentDigest,
-        containerDigest: written.containerDigest,
+        sent,
         cleaned: options.clean,
       })
       return null

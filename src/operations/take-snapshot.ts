@@ -115,3 +115,8 @@ export async function useSnapshot(
 export function snapshotKey(context: JobContext): string {
   return `${context.jobId}-snapshot`
 }
+
+/** Whether something in the ledger is a snapshot of an instance. */
+export function isSnapshotKey(key: string): boolean {
+  return key.endsWith('-snapshot')
+}

@@ -1,14 +1,13 @@
 import { z } from 'zod'
 import type { Cloud, CloudImage } from '../clouds/cloud.ts'
-import type { AbortOptions } from '../core/abort.ts'
 import { GiB, KiB } from '../core/bytes.ts'
 import { probeBytes } from '../disk/probe.ts'
 import { isOutputFormat } from '../disk/write-disk.ts'
 import type { JobContext } from '../jobs/job.ts'
 import type { OperationDefinition } from '../jobs/operation-definition.ts'
-import { abortable } from '../transfer/abortable.ts'
 import { type Digests, digestAlgorithms } from '../transfer/digests.ts'
 import { hashingSink } from '../transfer/hashing-sink.ts'
+import { peekStream } from '../transfer/peeked-stream.ts'
 import { checkStorage, unsupported } from './check-request.ts'
 import type { Environment } from './environment.ts'
 import { OperationError } from './errors.ts'
@@ -77,7 +76,7 @@ async function uploadStream(
   const containerDigest = digests.sha256 ?? null
   if (!proved) {
     await context.step('verify', 'Reading back what was stored', async () => {
-      const stored = { cloud: target, id, contentDigest: null, containerDigest, cleaned: null }
+      const stored = { cloud: target, id, contentDigest: null, sent: digests, cleaned: null }
       await verifyStoredImage(environment, context, stored)
       return null
     })
@@ -107,16 +106,21 @@ async function send(
 ): Promise<{ id: string; skipped: readonly string[]; digests: Digests }> {
   const { target } = options
   const { signal } = context
+  checkStorage(target, storage)
+  const declared = record.diskFormat ?? storage.format
+  const { formats } = target.capabilities.images
+  if (declared !== undefined && !formats.includes(declared)) {
+    throw unsupported(target, `the format "${declared}"`, formats)
+  }
+  if (!storage.allowDuplicateName) await refuseTakenName(target, name, { signal })
   const stream = takeStream(offer)
   if (!stream) {
     throw new OperationError('INPUT_INVALID', 'The stream that was to be uploaded is gone.', {
       hint: 'A stream cannot be read twice: undo the job and upload it again.',
     })
   }
-  checkStorage(target, storage)
-  if (!storage.allowDuplicateName) await refuseTakenName(target, name, { signal })
-  const { head, chunks } = await peek(stream, { length: headLength, signal })
-  const format = formatOf(target, { declared: record.diskFormat ?? storage.format, head })
+  using peeked = await peekStream(stream, { length: headLength, signal })
+  const format = declared ?? formatOf(peeked.head)
   const { id, skipped } = await recordImage(context, options, format)
   const onProgress = progressOf(context, `write-${id}`, `Uploading to ${target.name}:${name}`)
   let digests: Digests = {}
@@ -127,7 +131,7 @@ async function send(
       const hashing = target.capabilities.images.checksUploads ? null : hashingSink(sink, ['sha256'])
       try {
         let done = 0
-        for await (const chunk of chunks) {
+        for await (const chunk of peeked.chunks) {
           await (hashing ?? sink).write(chunk, { signal })
           done += chunk.length
           onProgress(done, size ?? null)
@@ -143,48 +147,14 @@ async function send(
   return { id, skipped, digests }
 }
 
-/** What it is declared to be, or what its beginning says. The check afterwards sees all of it. */
-function formatOf(target: Cloud, { declared, head }: { declared: string | undefined; head: Buffer }): string {
-  const { formats } = target.capabilities.images
-  if (declared !== undefined && !formats.includes(declared)) {
-    throw unsupported(target, `the format "${declared}"`, formats)
-  }
-  if (declared !== undefined) return declared
+/** What the beginning of a stream says it is. The check afterwards sees all of it. */
+function formatOf(head: Buffer): string {
   const found = probeBytes({ head, tail: Buffer.alloc(0), size: head.length }).format
   if (found !== null && isOutputFormat(found)) return found
   throw new OperationError('FORMAT_UNKNOWN', 'The beginning of the stream is not that of a disk image.', {
     hint: 'Give its format with --disk-format.',
     details: { found },
   })
-}
-
-/** The first bytes of a stream, and all of it. */
-async function peek(
-  stream: AsyncIterable<Uint8Array>,
-  { length, signal }: AbortOptions & { length: number },
-): Promise<{ head: Buffer; chunks: AsyncIterable<Uint8Array> }> {
-  const iterator = stream[Symbol.asyncIterator]()
-  const first: Uint8Array[] = []
-  let held = 0
-  while (held < length) {
-    const { value, done } = await abortable(iterator.next(), signal)
-    if (done) break
-    first.push(Buffer.from(value))
-    held += value.length
-  }
-  async function* chunks(): AsyncGenerator<Uint8Array, void, undefined> {
-    try {
-      yield* first
-      for (;;) {
-        const { value, done } = await abortable(iterator.next(), signal)
-        if (done) return
-        yield value
-      }
-    } finally {
-      await iterator.return?.()
-    }
-  }
-  return { head: Buffer.concat(first), chunks: chunks() }
 }
 
 /** Whether the cloud has compared what it stored with what was sent. */

@@ -16,8 +16,8 @@ export interface VerifyStoredImage {
   id: string
   /** What the guest's disk must read as; null when the container was stored byte for byte. */
   contentDigest: string | null
-  /** SHA-256 the stored bytes must have; null when only the content is known. */
-  containerDigest: string | null
+  /** Digests the stored bytes must have; empty when only the content is known. */
+  sent: Digests
   /** The cleaning that must find nothing left; null when there was none. */
   cleaned: CleaningInput | null
 }
@@ -32,8 +32,15 @@ export async function verifyStoredImage(
   context: JobContext,
   options: VerifyStoredImage,
 ): Promise<void> {
-  const { cloud, id, contentDigest: expected, cleaned } = options
+  const { cloud, id, contentDigest: expected, sent, cleaned } = options
   const { signal } = context
+  if (!expected && Object.keys(sent).length === 0) {
+    throw new OperationError(
+      'VERIFICATION_FAILED',
+      `${cloud.name}:${id} cannot be proved: the cloud has computed no checksum of it.`,
+      { hint: 'Run the job again with --verify read-back.' },
+    )
+  }
   await verifyContainer(context, options)
   if (!expected && !cleaned) return
   await using stored = await openForCopy(environment, context, { cloud, id, proof: 'used' })
@@ -54,13 +61,9 @@ async function verifyContainer(context: JobContext, options: VerifyStoredImage):
   const { cloud, id } = options
   const { signal } = context
   const { checksums } = await cloud.images.get(id, { signal })
-  const expected: Digests = {
-    ...checksums,
-    ...(options.containerDigest ? { sha256: options.containerDigest } : {}),
-  }
-  if (options.containerDigest && checksums.sha256 && checksums.sha256 !== options.containerDigest) {
-    throw failed(options, 'the cloud reports another SHA-256 than what was sent')
-  }
+  const expected: Digests = { ...checksums, ...options.sent }
+  const different = digestAlgorithms.find((name) => checksums[name] && checksums[name] !== expected[name])
+  if (different) throw failed(options, `the cloud reports another ${different} than what was sent`)
   const source = await cloud.images.open(id, { signal })
   try {
     const byItself = source.provenBy ?? []

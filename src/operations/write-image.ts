@@ -30,8 +30,12 @@ export type WrittenImage = {
   readonly cleaning: Plain<CleaningReport> | null
 }
 
-/** Whether the cloud's own checksums prove what it stored, beside what was written. */
-export type WriteOutcome = WrittenImage & { readonly proved: boolean }
+export type WriteOutcome = WrittenImage & {
+  /** Whether the cloud's own checksums prove what it stored. */
+  readonly proved: boolean
+  /** Digests of the container that was sent, as far as they are known. */
+  readonly sent: Digests
+}
 
 export interface WriteImageOptions extends StoreImageOptions {
   id: string
@@ -92,6 +96,7 @@ async function writeContainer(
     freeSpaceLeftOut: view.freeSpaceLeftOut,
     cleaning: view.report,
     proved: provesItself(options, image),
+    sent: {},
   }
 }
 
@@ -106,9 +111,9 @@ async function copyContainer(
   const { size } = source.source
   const proof = proofOf(source)
   const onProgress = progressOf(context, `write-${id}`, `Uploading to ${target.name}:${options.name}`)
-  // Needed where the stored bytes are read back, and known where the source has one that is being proved.
-  const hashed = mayBeReadBack(options) && !proof?.digests.sha256
   let digests: Digests = proof?.digests ?? {}
+  // Needed where the stored bytes are read back, and known where the source has some that are being proved.
+  const hashed = isReadBack(options) && Object.keys(digests).length === 0
   const image = await target.images.upload(
     id,
     async (sink) => {
@@ -121,7 +126,7 @@ async function copyContainer(
           onProgress(done, size)
         }
         await proof?.prove({ signal })
-        if (hashing) digests = { ...digests, ...(await hashing.digests({ signal })) }
+        if (hashing) digests = await hashing.digests({ signal })
       } catch (error) {
         await hashing?.abort()
         throw error
@@ -148,6 +153,7 @@ async function copyContainer(
     freeSpaceLeftOut: false,
     cleaning: null,
     proved: provesItself(options, image),
+    sent: digests,
   }
 }
 
@@ -204,8 +210,10 @@ function provesItself({ target, storage, format }: WriteImageOptions, image: Clo
   )
 }
 
-function mayBeReadBack({ target, storage }: WriteImageOptions): boolean {
-  return storage.verify === 'read-back' || !target.capabilities.images.checksUploads
+/** Whether it is known from the start that what was stored will be read back. */
+function isReadBack({ target, storage }: WriteImageOptions): boolean {
+  const { checksUploads, checksums } = target.capabilities.images
+  return storage.verify === 'read-back' || !checksUploads || checksums.length === 0
 }
 
 async function setMinimumDisk(

@@ -1,6 +1,10 @@
 import { randomBytes } from 'node:crypto'
+<<<<<<< HEAD
 import type { Stats } from 'node:fs'
 import { type FileHandle, open, realpath, rm, stat } from 'node:fs/promises'
+=======
+import { constants, type FileHandle, open, realpath, rm, stat } from 'node:fs/promises'
+>>>>>>> openstack
 import { basename, dirname, join, resolve } from 'node:path'
 import { type AbortOptions, throwIfCancelled } from '../core/abort.ts'
 import type { SeekableSink } from './byte-sink.ts'
@@ -77,8 +81,10 @@ export async function continueFileSink(
   throwIfCancelled(signal)
   const { target } = await resolveTarget(path, overwrite)
   if (dirname(temporaryPath) !== dirname(target)) return null
-  const file = await open(temporaryPath, 'r+').catch((error: unknown) => {
-    if (systemErrorCode(error) === 'ENOENT') return null
+  const flags = constants.O_RDWR | constants.O_NOFOLLOW
+  const file = await open(temporaryPath, flags).catch((error: unknown) => {
+    // ELOOP: a link of this name is nothing of ours.
+    if (['ENOENT', 'ELOOP'].includes(systemErrorCode(error) ?? '')) return null
     throw outputError(error, path)
   })
   if (!file) return null

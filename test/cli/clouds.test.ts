@@ -36,7 +36,7 @@ describe('imagewright clouds', () => {
   })
 
   it('adds clouds: on an entry of clouds.yaml, and without any', async () => {
-    await site.run(['clouds', 'add', 'west', '--type', 'openstack', '--cloud', 'campus', '--region', 'west'])
+    await site.run(['clouds', 'add', 'west', '--cloud', 'campus', '--region', 'west'])
     const own = [
       '--auth-url',
       cloud.origin,

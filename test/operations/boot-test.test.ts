@@ -82,6 +82,22 @@ describe('the boot test', () => {
     })
   })
 
+  it('goes on without a console where the cloud keeps none, as long as SSH answers', async () => {
+    const machine = fakeCloud({ console: null, address: await listener('SSH-2.0-OpenSSH_9.2\r\n') })
+    await bootTest(fakeContext().context, machine.cloud, { imageId: 'image', deadline: 10_000 })
+    expect(machine.calls).toContain('terminate instance')
+  })
+
+  it('does without a network where it would have to choose one', async () => {
+    const machine = fakeCloud({ console: ['web1 login: '], networks: 2 })
+    await bootTest(fakeContext().context, machine.cloud, { imageId: 'image', deadline: 10_000 })
+    expect(machine.calls).toEqual([
+      'launch image job-boot-test',
+      'launch image job-boot-test network none',
+      'terminate instance',
+    ])
+  })
+
   it('stops when the job is cancelled', async () => {
     const machine = fakeCloud({ console: [''] })
     const { context, controller } = fakeContext()
@@ -97,9 +113,11 @@ interface FakeMachine {
   address?: InstanceAddress
   status?: InstanceStatus
   fault?: string | null
+  /** Default 1. */
+  networks?: number
 }
 
-function fakeCloud({ console, address, status = 'running', fault = null }: FakeMachine) {
+function fakeCloud({ console, address, status = 'running', fault = null, networks = 1 }: FakeMachine) {
   const calls: string[] = []
   const looks = [...(console ?? [])]
   const instance: CloudInstance = {
@@ -112,8 +130,9 @@ function fakeCloud({ console, address, status = 'running', fault = null }: FakeM
     properties: {},
   }
   const instances: Partial<Cloud['instances']> = {
-    async launch({ imageId }, { key }) {
-      calls.push(`launch ${imageId} ${key}`)
+    async launch({ imageId, network }, { key }) {
+      calls.push(`launch ${imageId} ${key}${network ? ` network ${network}` : ''}`)
+      if (networks > 1 && !network) throw new CloudError('INSTANCE_NETWORK_AMBIGUOUS', 'There are several.')
       return instance
     },
     get: async () => instance,

@@ -44,6 +44,19 @@ it('finds by its key what a dead process had made without learning its id', asyn
   await releaseResource(clouds, image(null))
 })
 
+it('asks for the pieces of snapshots only: another image needs no service but its own', async () => {
+  const { cloud, clouds } = await makeCloud()
+  const asked: string[] = []
+  const instances = {
+    ...cloud.instances,
+    releaseSnapshot: async (key: string) => void asked.push(key),
+  }
+  const watched = { ...clouds, get: async () => ({ ...cloud, instances }) }
+  await releaseResource(watched, image(null, 'job-image'))
+  await releaseResource(watched, image(null, 'job-snapshot'))
+  expect(asked).toEqual(['job-snapshot'])
+})
+
 it('terminates an instance', async () => {
   const { cloud, clouds } = await makeCloud()
   const { id } = await cloud.images.create({ name: 'x', format: 'raw' }, { key: 'key' })

@@ -4,7 +4,7 @@ import { chmod, chown, mkdir, readdir, readFile, readlink, stat, symlink, writeF
 import { basename, dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { MiB } from '../../src/core/bytes.ts'
-import { createFileSink } from '../../src/transfer/file-sink.ts'
+import { continueFileSink, createFileSink } from '../../src/transfer/file-sink.ts'
 import { useSink } from '../../src/transfer/use-sink.ts'
 import { writeZeros } from '../../src/transfer/write-zeros.ts'
 import { missingSmallFilesystem, runInSmallFilesystem } from '../support/small-filesystem.ts'
@@ -261,6 +261,41 @@ describe('a file sink that does not get to its end', () => {
     const failing = { ...sink, abort: () => Promise.reject(new Error('second')) }
     await expect(useSink(failing, () => Promise.reject(new Error('first')))).rejects.toThrow('first')
     await sink.abort()
+  })
+})
+
+describe('continueFileSink', () => {
+  it('goes on behind what a process that is gone has written', async () => {
+    const folder = await temporaryFolder()
+    const path = join(folder, 'image.raw')
+    const child = spawn(process.execPath, [join(programs, 'write-and-wait.ts'), path])
+    const [printed] = await once(child.stdout, 'data')
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+    const temporaryPath = `${printed}`.trim()
+    const begun = await readFile(temporaryPath)
+    const continued = await continueFileSink(path, temporaryPath)
+    expect(continued?.length).toBe(begun.length)
+    await continued?.sink.write(Buffer.from('and more'))
+    await continued?.sink.finish()
+    expect(await readdir(folder)).toEqual(['image.raw'])
+    expect(await readFile(path)).toEqual(Buffer.concat([begun, Buffer.from('and more')]))
+  })
+
+  it('finds nothing where the temporary file is gone, a link, or in another folder', async () => {
+    const folder = await temporaryFolder()
+    const path = join(folder, 'image.raw')
+    expect(await continueFileSink(path, join(folder, '.gone'))).toBeNull()
+    await symlink(await existingFile('of somebody else'), join(folder, '.link'))
+    expect(await continueFileSink(path, join(folder, '.link'))).toBeNull()
+    expect(await continueFileSink(path, await existingFile('elsewhere'))).toBeNull()
+  })
+
+  it('refuses a name that is taken meanwhile', async () => {
+    const path = await existingFile('new')
+    const temporaryPath = join(dirname(path), '.begun')
+    await writeFile(temporaryPath, 'old')
+    await expect(continueFileSink(path, temporaryPath)).rejects.toMatchObject({ code: 'OUTPUT_EXISTS' })
   })
 })
 

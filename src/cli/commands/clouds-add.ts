@@ -5,7 +5,7 @@ import { OperationError } from '../../operations/errors.ts'
 import { type CommonOptions, common, print, withImagewright } from '../session.ts'
 
 interface AddOptions extends CommonOptions {
-  type: 'local' | 'openstack'
+  type?: 'local' | 'openstack'
   folder?: string
   cloud?: string
   region?: string
@@ -26,7 +26,7 @@ export function addCloudsAddCommand(clouds: Command): void {
     .description(
       'Adds a cloud to the configuration file. Entries of clouds.yaml need not be added: they are known by their names.',
     )
-    .addOption(new Option('--type <type>', 'kind of cloud').choices(['local', 'openstack']).default('local'))
+    .addOption(new Option('--type <type>', 'kind of cloud').choices(['local', 'openstack']))
     .option('--folder <path>', 'folder the embedded cloud lives in')
     .option('--cloud <entry>', 'entry of clouds.yaml to build on')
     .option('--region <name>', 'region to use')
@@ -41,14 +41,14 @@ export function addCloudsAddCommand(clouds: Command): void {
     .option('--cacert <file>', 'PEM file with the authorities to trust')
   common(add, [
     'imagewright clouds add lab --folder /srv/lab',
-    'imagewright clouds add west --type openstack --cloud campus --region west',
-    'imagewright clouds add lab2 --type openstack --auth-url https://cloud.example.org:5000/v3 \\',
-    '    --username ada --project imaging --secret env:LAB2_PASSWORD',
+    'imagewright clouds add west --cloud campus --region west',
+    'imagewright clouds add own --auth-url https://cloud.example.org:5000 --username ada --project imaging --secret env:OWN',
   ])
   add.action((name: string, options: AddOptions) =>
     withImagewright(options, async ({ config }) => {
       const { addCloud } = await import('../../config/edit-config.ts')
-      const entry = options.type === 'local' ? localEntry(options) : openStackEntry(options, config)
+      const { type = options.folder === undefined ? 'openstack' : 'local' } = options
+      const entry = type === 'local' ? localEntry(options) : openStackEntry(options, config)
       await addCloud(config.path, name, entry)
       print(options, { name, path: config.path }, (added) => `Added ${added.name} to ${added.path}.`)
     }),
@@ -67,7 +67,9 @@ function openStackEntry(options: AddOptions, config: Config): CloudEntry {
     throw invalid(`No clouds.yaml has an entry "${cloud}".`)
   }
   if (cloud === undefined && authUrl === undefined)
-    throw invalid('Give --cloud, or --auth-url and what belongs to it.')
+    throw invalid(
+      'Give --folder for an embedded cloud; --cloud, or --auth-url and what belongs to it, for OpenStack.',
+    )
   // What stands on a command line is seen by everybody on the machine, and kept by the shell.
   if (secret !== undefined && !/^(ask$|(env|file|command):.)/.test(secret)) {
     throw invalid('--secret is a place, not the secret itself: env:NAME, file:PATH, command:WORDS or ask.')

@@ -57,7 +57,7 @@ export function presentStored(stored: StoredImage): string {
       ['visibility', image.visibility],
       ['verified', `${digestOf(stored)}, ${stored.verified === 'checksum' ? 'by the cloud' : 'read back'}`],
       ['source', stored.sourceProof && sourceProofs[stored.sourceProof]],
-      ['free space', stored.freeSpaceLeftOut ? 'left out' : null],
+      ['free space', stored.freeSpaceLeftOut && !cleaning ? 'left out' : null],
       ['not accepted yet', pending.length > 0 ? pending.join(', ') : null],
       ['refused properties', skippedProperties.length > 0 ? skippedProperties.join(', ') : null],
     ]),

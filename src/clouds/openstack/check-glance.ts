@@ -55,8 +55,13 @@ async function tryRecord(session: OpenStackSession, options: AbortOptions): Prom
         rows.push(await checkRow('share images', () => addMember(session, path, options)))
       }
     }
-    await setVisibility(session, path, { visibility: 'private', ...options }).catch(() => undefined)
-    rows.push(await checkRow('upload images', () => uploadLittle(session, path, options)))
+    rows.push(
+      await checkRow('upload images', async () => {
+        // Nothing with data is shown to anybody.
+        await setVisibility(session, path, { visibility: 'private', ...options })
+        return uploadLittle(session, path, options)
+      }),
+    )
   } finally {
     // Also when the check is cancelled: the record must go.
     const deleted = await checkRow('delete images', async () => {

@@ -5,8 +5,8 @@ import { CloudError } from '../errors.ts'
 import { type CinderApi, cinderApi, type Volume, type VolumeSnapshot } from './cinder-api.ts'
 import { findSnapshotOf, pieceName, releaseVolumePieces } from './cinder-pieces.ts'
 import { keyProperties } from './image-key.ts'
-import type { NovaApi } from './nova-api.ts'
-import { type NovaServer, nameOf } from './nova-server.ts'
+import { isCode, type NovaApi } from './nova-api.ts'
+import { type NovaServer, nameOf, statusOf } from './nova-server.ts'
 import {
   createImage,
   failed,
@@ -24,8 +24,9 @@ import {
  *   root volume -> snapshot -> temporary volume -> os-volume_upload_image -> image
  *
  * The snapshot is taken by Nova where the guest can be frozen, which only Nova can ask for, and then of all volumes at
- * once; otherwise by Cinder, of the root volume alone, in any state of the server. A volume that is in use can be
- * uploaded only where the operators allow it, and would change under the reader: hence the temporary one.
+ * once; otherwise by Cinder, of the root volume alone. Of a shelved server there is none: its volumes are reserved. A
+ * volume that is in use can be uploaded only where the operators allow it, and would change under the reader: hence the
+ * temporary one.
  *
  * Until the image is complete it and everything else is named after the key; a killed run's pieces are removed by that
  * name. The image gets its name and its key in one change at the end, and is the call's result from then on.
@@ -42,7 +43,7 @@ interface Walk {
 
 /**
  * An image of the root volume of a server.
- * @throws CloudError `CLOUD_UNSUPPORTED` when the volume is encrypted | `INSTANCE_SNAPSHOT_FAILED` | `CLOUD_QUOTA`
+ * @throws CloudError `CLOUD_UNSUPPORTED` when the volume is encrypted | `INSTANCE_STATE` when it is reserved | `INSTANCE_SNAPSHOT_FAILED` | `CLOUD_QUOTA`
  */
 export async function snapshotVolumeBacked(
   parts: { api: NovaApi; images: ImageService },
@@ -98,11 +99,29 @@ function snapshotOf(
 /** Nova freezes the guest and takes snapshots of all volumes. The record it makes is worth nothing to us. */
 async function snapshotThroughNova(walk: Walk, root: Volume): Promise<VolumeSnapshot> {
   const { api, cinder, images, key, server, signal } = walk
-  const { id } = await createImage({ api, images }, server, { name: pieceName(key), properties: {} })
-  await images.delete(id)
+  try {
+    const { id } = await createImage({ api, images }, server, { name: pieceName(key), properties: {} })
+    await images.delete(id)
+  } catch (error) {
+    throw isTrue(root.volume_image_metadata.os_require_quiesce) ? notFrozen(walk, error) : error
+  }
   const snapshot = await findSnapshotOf(cinder, { key, volumeId: root.id, signal })
   if (snapshot) return snapshot
   throw failed(api, server, `The cloud made no snapshot of its root volume ${root.id}.`)
+}
+
+/** Nova has no better answer than a failure of its own for a guest that does not let itself be frozen. */
+function notFrozen({ api, server }: Walk, error: unknown): unknown {
+  if (!isCode(error, 'CLOUD_FAILED')) return error
+  return new CloudError(
+    'INSTANCE_SNAPSHOT_FAILED',
+    `${api.session.cloudName}:${nameOf(server)} was not copied, probably because its file systems could not be frozen: ${error.message}`,
+    {
+      hint: 'Its image has os_require_quiesce. See that the guest agent runs in it, or stop the instance first.',
+      cause: error,
+      details: error.details,
+    },
+  )
 }
 
 /** Ready when the image has its bytes and the volume rests again: only then can the volume be deleted. */
@@ -129,7 +148,8 @@ async function waitForUpload(
 }
 
 /** The bootable one of its volumes; of several the one whose device comes first. */
-async function rootVolume({ api, cinder, server, signal }: Walk): Promise<Volume> {
+async function rootVolume(walk: Walk): Promise<Volume> {
+  const { api, cinder, server, signal } = walk
   const response = await api.session.request('compute', {
     path: `servers/${server.id}/os-volume_attachments`,
     signal,
@@ -143,16 +163,27 @@ async function rootVolume({ api, cinder, server, signal }: Walk): Promise<Volume
   for (const { volumeId } of devices) {
     const volume = await cinder.volume(volumeId, { signal })
     if (volume.bootable !== 'true') continue
-    if (!volume.encrypted) return volume
-    throw new CloudError(
-      'CLOUD_UNSUPPORTED',
-      `The volume ${volumeId} of ${api.session.cloudName}:${nameOf(server)} is encrypted.`,
-      {
-        hint: 'An image of it could be read only with its key. Copy it to a volume without encryption first.',
-      },
-    )
+    refuseUnreadable(walk, volume)
+    return volume
   }
   throw failed(api, server, 'None of its volumes is one to boot from.')
+}
+
+function refuseUnreadable({ api, server }: Walk, { id, status, encrypted }: Volume): void {
+  const what = `The volume ${id} of ${api.session.cloudName}:${nameOf(server)} is`
+  if (encrypted) {
+    throw new CloudError('CLOUD_UNSUPPORTED', `${what} encrypted.`, {
+      hint: 'An image of it could be read only with its key. Copy it to a volume without encryption first.',
+    })
+  }
+  if (status === 'in-use' || status === 'available') return
+  throw new CloudError('INSTANCE_STATE', `${what} ${status}, and Cinder copies none that is.`, {
+    // Nova keeps the volumes of a shelved server reserved for it.
+    hint:
+      statusOf(server) === 'shelved'
+        ? 'Start the instance first.'
+        : 'Try again when it is in use or available.',
+  })
 }
 
 /** The reason for the failure, when everything has been removed; it says so if something is left. */

@@ -27,7 +27,7 @@ const connectionCodes: Readonly<Record<string, string>> = {
   UND_ERR_SOCKET: 'the connection broke',
   ECONNRESET: 'the connection broke',
   EPIPE: 'the connection broke',
-  EPROTO: 'it does not speak TLS as it should; perhaps the address is http:, not https:',
+  ERR_SSL_WRONG_VERSION_NUMBER: 'it does not speak TLS; perhaps the address begins with http:',
 }
 
 /** Failures before the first byte of a request was sent. */
@@ -45,16 +45,26 @@ export function isNeverSent(error: unknown): boolean {
   return neverSentCodes.has(codeOf(error))
 }
 
-/** Whether the server could not prove who it is; another try would not change that. */
-export function isUntrusted(error: unknown): boolean {
-  return codeOf(error) in certificateCodes
+/**
+ * How often it makes sense to try again after this. A server that cannot prove who it is, or a host that does not exist,
+ * will not change; one that does not even say that nobody listens has taken long enough.
+ */
+export function usefulTries(error: unknown): number {
+  const code = codeOf(error)
+  if (code in certificateCodes || code === 'ENOTFOUND' || code.startsWith('ERR_SSL_')) return 1
+  return code === 'UND_ERR_CONNECT_TIMEOUT' ? 2 : Number.POSITIVE_INFINITY
 }
 
 /** The error for a server that could not be reached, or that left in the middle. */
 export function connectionError(cloudName: string, url: URL, error: unknown): CloudError {
   const code = codeOf(error)
   const untrusted = certificateCodes[code]
-  const why = untrusted ?? connectionCodes[code] ?? (error instanceof Error ? error.message : String(error))
+  const said = code.startsWith('ERR_SSL_')
+    ? `TLS could not be agreed upon (${code.slice(8).replaceAll(/[_/]/g, ' ').toLowerCase()})`
+    : error instanceof Error
+      ? error.message
+      : String(error)
+  const why = untrusted ?? connectionCodes[code] ?? said
   return new CloudError(
     'CLOUD_UNREACHABLE',
     `Cloud "${cloudName}": no connection to ${url.origin}: ${why}.`,

@@ -15,6 +15,8 @@ const computed = ['md5', 'sha512'] as const
 
 /** Milliseconds a cloud may take to notice that an upload has ended, well or badly. */
 const settleTime = 30_000
+/** Milliseconds for the rest of an upload that is over for us. */
+const restTime = 3_000
 const pollInterval = 250
 
 interface Sent {
@@ -34,7 +36,8 @@ export async function uploadToGlance(
 ): Promise<CloudImage> {
   const { signal } = options
   // Asked first: a token that ends soon is renewed now, since a body can be sent once only.
-  assertQueued(await getRecord(session, id, { signal }))
+  // A body of before, cut off on the way, may just have reached the cloud.
+  assertQueued(await settled(session, id, { signal, patience: restTime }))
   const outcome = await send(session, id, { ...options, write })
   try {
     if ('error' in outcome && !outcome.sent) throw outcome.error
@@ -147,9 +150,9 @@ function compared(session: OpenStackSession, record: GlanceRecord, sent: Sent | 
 async function settled(
   session: OpenStackSession,
   id: string,
-  { signal }: AbortOptions,
+  { signal, patience = settleTime }: AbortOptions & { patience?: number },
 ): Promise<GlanceRecord> {
-  const deadline = Date.now() + settleTime
+  const deadline = Date.now() + patience
   for (;;) {
     const record = await getRecord(session, id, { signal })
     if (record.status !== 'saving' || Date.now() > deadline) return record

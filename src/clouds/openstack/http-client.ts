@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import { Agent, type Dispatcher, EnvHttpProxyAgent, request } from 'undici'
 import type { OpenStackSettings } from '../../config/openstack-settings.ts'
 import { type AbortOptions, sleep, throwIfCancelled } from '../../core/abort.ts'
-import { connectionError, isNeverSent, isUntrusted } from './connection-error.ts'
+import { connectionError, isNeverSent, usefulTries } from './connection-error.ts'
 import { type TlsOptions, tlsOptions } from './tls-options.ts'
 
 export interface HttpRequest extends AbortOptions {
@@ -71,7 +71,7 @@ export async function openHttpClient(
           await outcome.answer.body.dump().catch(() => undefined)
           await sleep(delay, { signal: sent.signal })
         } else {
-          if (backOff === null || !mayRepeatAfter(outcome.error, sent)) {
+          if (backOff === null || !mayRepeatAfter(outcome.error, sent, attempt)) {
             throw connectionError(cloudName, sent.url, outcome.error)
           }
           await sleep(backOff, { signal: sent.signal })
@@ -120,11 +120,20 @@ async function sendOnce(
 /** Notes what the iterable throws, so that it is not mistaken for a failure of the connection. */
 function readableOf(body: AsyncIterable<Uint8Array>, failure: { error?: unknown }): Readable {
   async function* noted(): AsyncGenerator<Uint8Array> {
+    const chunks = body[Symbol.asyncIterator]()
+    const next = async () => {
+      try {
+        return await chunks.next()
+      } catch (error) {
+        failure.error = error
+        throw error
+      }
+    }
     try {
-      yield* body
-    } catch (error) {
-      failure.error = error
-      throw error
+      // Not `yield*`: that would also note what is thrown into this generator when the connection breaks.
+      for (let chunk = await next(); !chunk.done; chunk = await next()) yield chunk.value
+    } finally {
+      await chunks.return?.()
     }
   }
   return Readable.from(noted(), { objectMode: false })
@@ -139,8 +148,8 @@ function delayAfter(answer: HttpAnswer, sent: HttpRequest, backOff: number): num
   return again ? (retryAfter(answer.headers['retry-after']) ?? backOff) : null
 }
 
-function mayRepeatAfter(error: unknown, sent: HttpRequest): boolean {
-  if (isStreamed(sent) || isUntrusted(error)) return false
+function mayRepeatAfter(error: unknown, sent: HttpRequest, attempt: number): boolean {
+  if (isStreamed(sent) || attempt >= usefulTries(error)) return false
   return sent.repeatable || isNeverSent(error)
 }
 

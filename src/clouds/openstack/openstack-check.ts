@@ -1,6 +1,7 @@
 import { type AbortOptions, throwIfCancelled } from '../../core/abort.ts'
 import { checkRow } from '../check-row.ts'
 import type { CloudCheck } from '../cloud.ts'
+import { CloudError } from '../errors.ts'
 import { checkCinder } from './check-cinder.ts'
 import { checkGlance } from './check-glance.ts'
 import { checkNova } from './check-nova.ts'
@@ -25,5 +26,16 @@ export async function checkOpenStack(
     throwIfCancelled(options.signal)
     rows.push(...(await part(session, options)))
   }
-  return rows
+  return [...rows, await checkRow('snapshot instances', async () => assertSnapshotsPossible(rows))]
+}
+
+/**
+ * Nova says only of an instance that exists whether it may be captured, and then captures it. It records the image as
+ * the account, and the roles that may launch are those that may capture.
+ */
+function assertSnapshotsPossible(rows: readonly CloudCheck[]): undefined {
+  for (const needed of ['launch instances', 'create images', 'upload images']) {
+    if (rows.some(({ capability, allowed }) => capability === needed && allowed)) continue
+    throw new CloudError('CLOUD_UNSUPPORTED', `needs "${needed}"`)
+  }
 }

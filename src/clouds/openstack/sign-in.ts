@@ -13,7 +13,7 @@ import type { OpenStackAccount } from './session.ts'
 
 export interface SignedIn {
   readonly token: string
-  /** Milliseconds since 1970 by the clock of the cloud. */
+  /** Milliseconds since 1970 by our own clock, which may not be that of the cloud. */
   readonly expiresAt: number
   /** Milliseconds from its issue to its end. */
   readonly lifetime: number
@@ -73,11 +73,11 @@ export async function signIn(client: HttpClient, options: SignInOptions): Promis
       { hint: 'Give project_name (with project_domain_name) or project_id.' },
     )
   }
-  const expiresAt = Date.parse(token.expires_at)
+  const lifetime = Date.parse(token.expires_at) - (token.issued_at ? Date.parse(token.issued_at) : Date.now())
   return {
     token: id,
-    expiresAt,
-    lifetime: expiresAt - (token.issued_at ? Date.parse(token.issued_at) : Date.now()),
+    expiresAt: Date.now() + lifetime,
+    lifetime,
     catalogue: token.catalog,
     account: {
       userId: token.user.id,
@@ -128,14 +128,14 @@ async function signInRefusal(
     client.send({ method: 'GET', url, headers: {}, repeatable: true, signal }),
   )
   const versions = offered.map((version) => version.id)
-  if (versions.length > 0 && !versions.some((version) => version.startsWith('v3'))) {
+  if (versions.length > 0 && versions.every((version) => version === 'v2.0')) {
     return new CloudError(
       'CLOUD_UNSUPPORTED',
       `Cloud "${cloudName}" offers only ${versions.join(', ')} at ${base}; Imagewright needs the identity service v3.`,
       { details },
     )
   }
-  if (versions.length > 0 && statusCode !== 404) return error
+  if (versions.some((version) => version.startsWith('v3')) && statusCode !== 404) return error
   return new CloudError(
     'CLOUD_SIGN_IN_FAILED',
     `Cloud "${cloudName}": there is no identity service v3 at ${base} (${statusCode}).`,

@@ -33,7 +33,7 @@ const bodiesTo = (compute: ComputeServer, path: RegExp) =>
     .map(({ body }) => body)
 
 describe.concurrent('the snapshot of a server whose disk is a volume', () => {
-  it.each(['ACTIVE', 'PAUSED', 'SUSPENDED', 'SHUTOFF', 'SHELVED_OFFLOADED'])(
+  it.each(['ACTIVE', 'PAUSED', 'SUSPENDED', 'SHUTOFF'])(
     'is an image with bytes of its root volume alone, and leaves nothing else: %s',
     async (status) => {
       await using compute = await startComputeServer()
@@ -93,12 +93,45 @@ describe.concurrent('the snapshot of a server whose disk is a volume', () => {
     },
   )
 
+  it('fails with the likely reason where the guest must be frozen and Nova cannot', async () => {
+    await using compute = await startComputeServer()
+    const metadata = { hw_qemu_guest_agent: 'yes', os_require_quiesce: 'yes' }
+    const { id } = addServer(compute, { root: { volume_image_metadata: metadata } })
+    compute.fault = ({ body }) =>
+      body.createImage
+        ? { status: 500, body: { computeFault: { message: 'Unexpected API Error.' } } }
+        : undefined
+    await expect(snapshotOf(compute, id)).rejects.toMatchObject({
+      code: 'INSTANCE_SNAPSHOT_FAILED',
+      message: expect.stringContaining('could not be frozen'),
+      hint: expect.stringContaining('os_require_quiesce'),
+    })
+    expect(left(compute)).toEqual(nothing)
+  })
+
   it('is refused while the volume is encrypted, before anything is made', async () => {
     await using compute = await startComputeServer()
     const { id } = addServer(compute, { root: { encrypted: true } })
     await expect(snapshotOf(compute, id)).rejects.toMatchObject({ code: 'CLOUD_UNSUPPORTED' })
     expect(compute.changes()).toEqual([])
   })
+
+  it.each([
+    ['SHELVED_OFFLOADED', 'reserved', 'Start the instance first.'],
+    ['ACTIVE', 'extending', 'Try again'],
+  ])(
+    'is refused while the server is %s and its volume %s, before anything is made',
+    async (status, volume, hint) => {
+      await using compute = await startComputeServer()
+      const { id } = addServer(compute, { server: { status }, root: { status: volume } })
+      await expect(snapshotOf(compute, id)).rejects.toMatchObject({
+        code: 'INSTANCE_STATE',
+        message: expect.stringContaining(volume),
+        hint: expect.stringContaining(hint),
+      })
+      expect(compute.changes()).toEqual([])
+    },
+  )
 
   it('is refused where the cloud shows no volumes', async () => {
     await using compute = await startComputeServer({ services: [] })

@@ -32,6 +32,8 @@ export interface FakeCloud extends AsyncDisposable {
   signIns(): SeenRequest[]
   /** Milliseconds that new tokens are good for. */
   lifetime: number
+  /** Milliseconds by which its clock is ahead of ours. */
+  ahead: number
   catalogue: CatalogueEntry[]
   /** Answers in its own way; gives false to leave it to the server, which answers `{}` to a good token. */
   answer: (request: SeenRequest, response: ServerResponse) => boolean
@@ -77,6 +79,7 @@ export async function startFakeCloud(tls?: ServerOptions): Promise<FakeCloud> {
     seen,
     signIns: () => seen.filter(({ path }) => path === '/v3/auth/tokens'),
     lifetime: 3_600_000,
+    ahead: 0,
     catalogue: [
       { type: 'image', endpoints: [endpoint(`${origin}/image/v2`)] },
       { type: 'compute', endpoints: [endpoint(`${origin}/compute/v2.1`)] },
@@ -121,8 +124,8 @@ export async function startFakeCloud(tls?: ServerOptions): Promise<FakeCloud> {
     response.setHeader('x-subject-token', `token-${tokens}`)
     sendJson(response, 201, {
       token: {
-        issued_at: new Date().toISOString(),
-        expires_at: new Date(Date.now() + cloud.lifetime).toISOString(),
+        issued_at: new Date(Date.now() + cloud.ahead).toISOString(),
+        expires_at: new Date(Date.now() + cloud.ahead + cloud.lifetime).toISOString(),
         user: { id: 'u1', name: 'ada' },
         project: { id: 'p1', name: 'imaging' },
         roles: [{ name: 'member' }],

@@ -31,8 +31,12 @@ export interface GlanceServer extends AsyncDisposable {
   readonly images: Map<string, ServedImage>
   readonly session: OpenStackSession
   readonly service: GlanceImages
-  /** Requests as `METHOD path`, tokens left out. */
+  /** Where Keystone is, and Glance. */
+  readonly origin: string
+  /** Requests as `METHOD path?query`, tokens left out. */
   readonly log: string[]
+  /** Answers a request for a list; nothing by default. */
+  list: (query: URLSearchParams) => { images: unknown[]; next?: string }
   fault: Fault
   /** No token given so far is worth anything any more. */
   expireTokens(): void
@@ -77,7 +81,8 @@ export async function startGlanceServer(): Promise<GlanceServer> {
     if (path === '/v3/auth/tokens') return giveToken(incoming, response)
     if (path === '/v3' || path === '/v3/')
       return answer(response, 200, { version: { id: 'v3.14', status: 'stable' } })
-    log.push(`${method} ${path.replace(/^\/v2\//, '')}`)
+    // Whoever asks for its versions does without the answer.
+    if (path.startsWith('/v2/')) log.push(`${method} ${path.replace(/^\/v2\//, '')}${url.search}`)
     const token = Number(incoming.headers['x-auth-token'])
     if (!(token >= oldest && token <= tokens)) {
       incoming.resume()
@@ -85,6 +90,7 @@ export async function startGlanceServer(): Promise<GlanceServer> {
     }
     const [, , , imageId, action] = path.split('/')
     if (path === '/v2/images' && method === 'POST') return create(incoming, response)
+    if (path === '/v2/images') return answer(response, 200, glance.list(url.searchParams))
     const image = images.get(imageId ?? '')
     if (!image) {
       incoming.resume()
@@ -131,8 +137,10 @@ export async function startGlanceServer(): Promise<GlanceServer> {
   }
 
   const glance: GlanceServer = {
+    origin,
     images,
     session,
+    list: () => ({ images: [] }),
     service: glanceImages(session),
     log,
     fault: () => false,
@@ -218,7 +226,8 @@ async function receive({ image, incoming, response }: DataRequest): Promise<void
   response.writeHead(204).end()
 }
 
-function newRecord(key: string, wanted: Record<string, unknown>): Record<string, unknown> {
+/** The record of an image without data. */
+export function newRecord(key: string, wanted: Record<string, unknown>): Record<string, unknown> {
   const now = new Date().toISOString()
   return {
     name: 'an image',

@@ -79,12 +79,21 @@ it('says what an account may do, row by row', async () => {
     'formats of images': 'raw, qcow2; in bare',
     'import methods': 'web-download',
     'list instances': true,
-    'launch instances': '3 of 10 instances used, 6 cores used, no limit, 1024 of 4096 MiB of memory used',
+    'launch instances': true,
+    'quota of instances': '3 of 10 instances used, 6 cores used, no limit, 1024 of 4096 MiB of memory used',
     'snapshot instances': true,
     volumes: expect.stringMatching(/^no: The quota is used up: 2 of 2 volumes, 7 of any number of GiB used/),
     networks: 'campus-net',
   })
-  // The one thing it made is gone, and was private but for the moment of each question.
+  const changes = cloud.seen.filter(({ method }) => method === 'PATCH' || method === 'PUT')
+  expect(changes.map(({ method, body }) => (method === 'PUT' ? method : JSON.parse(body)[0].value))).toEqual([
+    'shared',
+    'community',
+    'public',
+    'private',
+    'PUT',
+  ])
+  // The one thing it made is gone.
   const made = cloud.seen.filter(({ method, path }) => method === 'POST' && path.endsWith('/images'))
   expect(made.map(({ body }) => JSON.parse(body).visibility)).toEqual(['private'])
   expect(cloud.seen.filter(({ method }) => method === 'DELETE').map(({ path }) => path)).toEqual([
@@ -106,7 +115,7 @@ it('gives the reason of the cloud where something is refused, and goes on', asyn
     'visibility public': expect.stringMatching(/^no: .*No PATCH/),
     'upload images': true,
     'launch instances': expect.stringMatching(/^no: .*No POST/),
-    'snapshot instances': true,
+    'snapshot instances': 'no: needs "launch instances"',
   })
 })
 
@@ -138,6 +147,7 @@ it('says which services there are not', async () => {
     'list instances',
     'volumes',
     'networks',
+    'snapshot instances',
   ])
 })
 

@@ -84,6 +84,21 @@ it('renews a token before it ends', async () => {
   expect(cloud.signIns()).toHaveLength(2)
 })
 
+it.each([-86_400_000, 86_400_000])(
+  'does not mind that the clock of the cloud is %i ms off',
+  async (ahead) => {
+    await using cloud = await startFakeCloud()
+    Object.assign(cloud, { ahead, lifetime: 300 })
+    const session = cloud.session()
+    await session.account()
+    await session.account()
+    expect(cloud.signIns()).toHaveLength(1)
+    await wait(200)
+    await session.account()
+    expect(cloud.signIns()).toHaveLength(2)
+  },
+)
+
 it('does not send a stream a second time, and has a new token for the next request', async () => {
   await using cloud = await startFakeCloud()
   const session = cloud.session()

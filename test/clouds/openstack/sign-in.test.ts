@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { expect, it } from 'vitest'
+import { expect, it, onTestFinished, vi } from 'vitest'
 import type { OpenStackAuth, OpenStackSettings } from '../../../src/config/openstack-settings.ts'
 import { literalSecret, Secret } from '../../../src/config/secret.ts'
 import { selfSignedCertificate } from '../../support/certificate.ts'
@@ -233,6 +233,15 @@ it('says that nobody listens, after a few tries', async () => {
   await session.close()
 })
 
+it('does not ask again and again for a host that does not exist', async () => {
+  await using cloud = await startFakeCloud()
+  const session = cloud.session(cloud.settings({ auth_url: 'http://nowhere.invalid:5000' }))
+  await expect(session.account()).rejects.toMatchObject({
+    code: 'CLOUD_UNREACHABLE',
+    message: expect.stringMatching(/no such host|cannot be looked up/),
+  })
+})
+
 it('signs in once for many requests at the same time, and not before the first', async () => {
   await using cloud = await startFakeCloud()
   const session = cloud.session()
@@ -327,6 +336,29 @@ it('shows its own certificate to a cloud that wants one', async () => {
   })
   const settings = cloud.settings({}, { cacert: cacert!, cert: cert!, key: key! })
   expect(await cloud.session(settings).account()).toBeDefined()
+})
+
+it('says that a server does not speak TLS', async () => {
+  await using cloud = await startFakeCloud()
+  const auth_url = cloud.origin.replace('http:', 'https:')
+  await expect(cloud.session(cloud.settings({ auth_url })).account()).rejects.toMatchObject({
+    code: 'CLOUD_UNREACHABLE',
+    message: expect.stringContaining('perhaps the address begins with http:'),
+  })
+})
+
+it('goes through the proxy of the environment, except to this machine', async () => {
+  await using cloud = await startFakeCloud()
+  await using proxy = await startFakeCloud()
+  onTestFinished(() => {
+    vi.unstubAllEnvs()
+  })
+  vi.stubEnv('http_proxy', proxy.origin)
+  await cloud.session().account()
+  expect(proxy.seen).toEqual([])
+  const far = cloud.session(cloud.settings({ auth_url: 'http://keystone.invalid:5000' }))
+  await expect(far.account()).rejects.toMatchObject({ code: 'CLOUD_SIGN_IN_FAILED' })
+  expect(proxy.seen[0]?.path).toBe('http://keystone.invalid:5000/v3/auth/tokens')
 })
 
 it.each(['missing.pem', 'text.pem'])('says which file of certificates is no good: %s', async (name) => {

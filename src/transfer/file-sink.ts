@@ -1,10 +1,6 @@
 import { randomBytes } from 'node:crypto'
-<<<<<<< HEAD
-import type { Stats } from 'node:fs'
+import { constants, type Stats } from 'node:fs'
 import { type FileHandle, open, realpath, rm, stat } from 'node:fs/promises'
-=======
-import { constants, type FileHandle, open, realpath, rm, stat } from 'node:fs/promises'
->>>>>>> openstack
 import { basename, dirname, join, resolve } from 'node:path'
 import { type AbortOptions, throwIfCancelled } from '../core/abort.ts'
 import type { SeekableSink } from './byte-sink.ts'

@@ -20,6 +20,8 @@ export interface ByteSource {
 export interface StreamOptions extends AbortOptions {
   start?: number
   end?: number
+  /** Which digests of `provenBy` a stream of everything is compared with; with all of them when absent. */
+  compare?: readonly DigestAlgorithm[]
 }
 
 /** A source that also reads any range cheaply: a file, an HTTP server that honours Range, an object store. */

@@ -3,6 +3,7 @@ import { KiB, MiB } from '../core/bytes.ts'
 import { BlockCache } from './block-cache.ts'
 import { blockDigests } from './block-digests.ts'
 import type { RandomAccessSource } from './byte-source.ts'
+import type { DigestAlgorithm } from './digests.ts'
 import { fetchBlocks } from './read-blocks.ts'
 import { type BlockPlace, type ExpectedDigest, type Pass, startPass } from './whole-pass.ts'
 
@@ -20,8 +21,10 @@ import { type BlockPlace, type ExpectedDigest, type Pass, startPass } from './wh
  */
 
 export interface ProvenSourceOptions {
-  /** The digest of the whole; left out where the stream of the source is compared by itself (`provenBy`). */
+  /** The digest of the whole; left out where the stream of the source is compared by itself. */
   expected?: ExpectedDigest
+  /** Which digests the stream of the source is to be compared with by itself; all of its `provenBy` when absent. */
+  compare?: readonly DigestAlgorithm[]
   /** The error for bytes that are not those of the checksum; `what` completes a sentence about the source. */
   mismatch: (what: string) => Error
 }
@@ -72,12 +75,15 @@ export function provenSource(source: RandomAccessSource, options: ProvenSourceOp
 
   function begin(rereads: boolean, signal: AbortSignal | undefined): Pass {
     if (pass) throw new Error(`The pass over ${source.name} has begun already.`)
-    const { expected, mismatch } = options
+    const { expected, compare, mismatch } = options
     readable = rereads
-    pass = startPass({ source, blockSize, blockCount, expected, mismatch, signal }, (index, bytes) => {
-      // What nobody can ask for again needs no digest of its own.
-      if (rereads || digests.has(index)) digests.add(index, bytes)
-    })
+    pass = startPass(
+      { source, blockSize, blockCount, expected, compare, mismatch, signal },
+      (index, bytes) => {
+        // What nobody can ask for again needs no digest of its own.
+        if (rereads || digests.has(index)) digests.add(index, bytes)
+      },
+    )
     return pass
   }
 

@@ -1,7 +1,7 @@
 import { type AbortOptions, throwIfCancelled } from '../core/abort.ts'
 import { KiB, MiB } from '../core/bytes.ts'
 import { BlockCache } from './block-cache.ts'
-import { blockDigests } from './block-digests.ts'
+import { blockTags } from './block-tags.ts'
 import type { RandomAccessSource } from './byte-source.ts'
 import type { DigestAlgorithm } from './digests.ts'
 import { fetchBlocks } from './read-blocks.ts'
@@ -11,10 +11,10 @@ import { type BlockPlace, type ExpectedDigest, type Pass, startPass } from './wh
  * A disk reader jumps: headers, tables, file-system metadata, then mostly from front to end. A checksum is of the whole
  * container from front to end. One pass over the network serves both:
  *
- * - Before the pass begins, reads go by range in whole blocks. The SHA-256 of every block that was used is kept.
+ * - Before the pass begins, reads go by range in whole blocks. A tag of every block that was used is kept (`blockTags`).
  * - In the pass, reads that follow its position are taken from it. Reads elsewhere still go by range.
  * - The pass sees every block once, in order, and hands it to the digest of the whole. A block that was also read by
- *   range, before or after, must have been the same: its SHA-256 is compared.
+ *   range, before or after, must have been the same: its tag is compared.
  * - At the end the rest is passed over, and the digest of the whole compared.
  *
  * So every byte that was used is a byte of the container the checksum was made of, with nothing stored on this machine.
@@ -45,7 +45,7 @@ export interface ProveOptions extends AbortOptions {
 }
 
 const smallestBlock = 256 * KiB
-/** More blocks than this are not kept apart: 8 MiB of digests. */
+/** More blocks than this are not kept apart: 4 MiB of tags. */
 const maximumBlocks = 2 ** 18
 const cacheBytes = 16 * MiB
 /** A gap this short is passed over rather than jumped. */
@@ -55,14 +55,14 @@ const settledAhead = 4 * MiB
 
 /**
  * Wraps a source that is far away so that what is read of it is proved by the digest of the whole, in one pass and few
- * ranges besides. Holds up to 24 MiB of blocks, 8 MiB of digests, and 8 MiB for hashing, whatever the size.
+ * ranges besides. Holds up to 24 MiB of blocks, 4 MiB of tags, and 8 MiB for hashing, whatever the size.
  */
 export function provenSource(source: RandomAccessSource, options: ProvenSourceOptions): ProvenSource {
   const { size } = source
   const blockSize = blockSizeFor(size)
   const blockCount = Math.ceil(size / blockSize)
   const cache = new BlockCache(cacheBytes / blockSize)
-  const digests = blockDigests(blockCount, (index) =>
+  const tags = blockTags(blockCount, (index) =>
     options.mismatch(
       `gave two different answers for the ${blockSize / KiB} KiB at byte ${index * blockSize}`,
     ),
@@ -80,8 +80,8 @@ export function provenSource(source: RandomAccessSource, options: ProvenSourceOp
     pass = startPass(
       { source, blockSize, blockCount, expected, compare, mismatch, signal },
       (index, bytes) => {
-        // What nobody can ask for again needs no digest of its own.
-        if (rereads || digests.has(index)) digests.add(index, bytes)
+        // What nobody can ask for again needs no tag.
+        if (rereads || tags.has(index)) tags.add(index, bytes)
       },
     )
     return pass
@@ -106,7 +106,7 @@ export function provenSource(source: RandomAccessSource, options: ProvenSourceOp
     const cached = cache.get(index)
     if (!cached && pass && (await pass.copy(target, { index, from }, joins))) return
     const fetch = () =>
-      fetchBlocks({ source, cache, blockSize, first: index, last, signal, onBlock: digests.add })
+      fetchBlocks({ source, cache, blockSize, first: index, last, signal, onBlock: tags.add })
     const block = await (cached ?? fetch())
     target.set(block.subarray(from, from + target.length))
   }

@@ -112,8 +112,8 @@ async function copyContainer(
   const proof = proofOf(source)
   const onProgress = progressOf(context, `write-${id}`, `Uploading to ${target.name}:${options.name}`)
   let digests: Digests = proof?.digests ?? {}
-  // Needed where the stored bytes are read back, and known where the source has some that are being proved.
-  const hashed = isReadBack(options) && Object.keys(digests).length === 0
+  // Known where the source has some that are being proved; needed where it has none, or the stored bytes are read back.
+  const hashed = Object.keys(digests).length === 0 && (proof !== null || isReadBack(options))
   const image = await target.images.upload(
     id,
     async (sink) => {

@@ -47,7 +47,7 @@ export interface ProveOptions extends AbortOptions {
 const smallestBlock = 256 * KiB
 /** More blocks than this are not kept apart: 4 MiB of tags. */
 const maximumBlocks = 2 ** 18
-const cacheBytes = 16 * MiB
+const cacheBytes = 8 * MiB
 /** A gap this short is passed over rather than jumped. */
 const shortGap = 8 * MiB
 /** So much read in order far ahead of the pass shows that the reader went there to stay. */
@@ -55,7 +55,7 @@ const settledAhead = 4 * MiB
 
 /**
  * Wraps a source that is far away so that what is read of it is proved by the digest of the whole, in one pass and few
- * ranges besides. Holds up to 24 MiB of blocks, 4 MiB of tags, and 8 MiB for hashing, whatever the size.
+ * ranges besides. Holds up to 16 MiB of blocks, 4 MiB of tags, and 8 MiB for hashing, whatever the size.
  */
 export function provenSource(source: RandomAccessSource, options: ProvenSourceOptions): ProvenSource {
   const { size } = source

@@ -6,7 +6,7 @@ import { probeFormat } from '../disk/probe.ts'
 import { openRaw } from '../disk/raw/raw-reader.ts'
 import { type ByteSource, isRandomAccess, type RandomAccessSource } from '../transfer/byte-source.ts'
 import { type Digests, digestAlgorithms } from '../transfer/digests.ts'
-import { type ProvenSource, type ProveOptions, provenSource } from '../transfer/proven-source.ts'
+import { type PassProgress, type ProvenSource, provenSource } from '../transfer/proven-source.ts'
 import { assertOpaque, isOpaque } from './opaque-format.ts'
 
 /**
@@ -32,13 +32,16 @@ export interface SourceDisk extends CheckedDisk {
   readonly proof: SourceProof
   /** Digests of the container that hold once `prove` has returned. */
   readonly digests: Digests
-  /** To be called before the disk is read from front to end. */
-  beginPass(options?: AbortOptions): void
+  /**
+   * To be called before the disk is read from front to end. Gives whether all of the container passes now, so that this is
+   * what takes the time and `onProgress` is called.
+   */
+  beginPass(options?: PassProgress): boolean
   /**
    * To be called after the last read, and before anything made of the disk is published.
    * @throws CloudError `IMAGE_CORRUPT`
    */
-  prove(options?: ProveOptions): Promise<void>
+  prove(options?: AbortOptions): Promise<void>
 }
 
 /**
@@ -85,7 +88,10 @@ async function openRanges(
     ...checked,
     proof: mode === 'full' && !isProved ? 'unproved' : mode,
     digests,
-    beginPass: (passOptions) => proven?.beginPass(passOptions),
+    beginPass(passOptions) {
+      proven?.beginPass(passOptions)
+      return proven !== null
+    },
     prove: async (proveOptions) => proven?.prove(proveOptions),
   }
 }

@@ -62,7 +62,7 @@ export async function spoolSource(
       ...checked,
       proof: Object.keys(digests).length > 0 ? 'full' : 'unproved',
       digests,
-      beginPass: () => undefined,
+      beginPass: () => false,
       prove: async () => undefined,
       async [Symbol.asyncDispose]() {
         await checked[Symbol.asyncDispose]()

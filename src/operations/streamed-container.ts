@@ -48,7 +48,7 @@ export async function openStreamedContainer(
       source: { name: source.name, size, read: unreadable, stream: () => rejoined(head, bytes), close },
       proof: Object.keys(digests).length > 0 ? 'full' : 'unproved',
       digests,
-      beginPass: () => undefined,
+      beginPass: () => false,
       prove: async () => undefined,
       [Symbol.asyncDispose]: close,
     }

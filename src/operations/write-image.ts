@@ -71,7 +71,9 @@ async function writeContainer(
   if (!isOutputFormat(format)) throw new Error(`The format ${format} cannot be written.`)
   await using view = await viewOf(environment, context, options)
   await using digested = digestWhileReading(view.disk)
-  proofOf(source)?.beginPass({ signal })
+  const onProgress = progressOf(context, `write-${id}`, `Writing ${target.name}:${options.name}`)
+  const proof = proofOf(source)
+  const passes = proof?.beginPass({ signal, onProgress }) ?? false
   const image = await target.images.upload(
     id,
     async (sink) => {
@@ -79,12 +81,9 @@ async function writeContainer(
         format,
         ...(storage.compression ? { compression: storage.compression } : {}),
         signal,
-        onProgress: progressOf(context, `write-${id}`, `Writing ${target.name}:${options.name}`),
+        ...(passes ? {} : { onProgress }),
       })
-      await proofOf(source)?.prove({
-        signal,
-        onProgress: progressOf(context, `prove-${id}`, `Comparing ${source.source.name} with its checksum`),
-      })
+      await proof?.prove({ signal })
     },
     { signal, ...(format === 'raw' ? { size: view.disk.size } : {}) },
   )
@@ -92,7 +91,7 @@ async function writeContainer(
   return {
     contentDigest: await digested.digest(),
     containerDigest: null,
-    sourceProof: proofOf(source)?.proof ?? null,
+    sourceProof: proof?.proof ?? null,
     freeSpaceLeftOut: view.freeSpaceLeftOut,
     cleaning: view.report,
     proved: provesItself(options, image),
@@ -120,7 +119,7 @@ async function copyContainer(
       const hashing = hashed ? hashingSink(sink, ['sha256']) : null
       let done = 0
       try {
-        for await (const chunk of source.source.stream({ signal })) {
+        for await (const chunk of source.source.stream({ signal, transient: true })) {
           await (hashing ?? sink).write(chunk, { signal })
           done += chunk.length
           onProgress(done, size)

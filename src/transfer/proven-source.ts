@@ -31,22 +31,22 @@ export interface ProvenSourceOptions {
 
 export interface ProvenSource extends RandomAccessSource {
   /** From now on, reads that follow the pass are served by it. Everything that jumps has best been read before. */
-  beginPass(options?: AbortOptions): void
+  beginPass(options?: PassProgress): void
   /**
    * Passes over what is left and compares. When it returns, every byte that was read is proved; nothing can be read after it.
    * @throws what `mismatch` makes
    */
-  prove(options?: ProveOptions): Promise<void>
+  prove(options?: AbortOptions): Promise<void>
 }
 
-export interface ProveOptions extends AbortOptions {
-  /** Bytes passed over and in all. */
+export interface PassProgress extends AbortOptions {
+  /** Bytes passed over and in all, until the whole is proved. */
   onProgress?: (done: number, total: number) => void
 }
 
 const smallestBlock = 256 * KiB
-/** More blocks than this are not kept apart: 4 MiB of tags. */
-const maximumBlocks = 2 ** 18
+/** More blocks than this are not kept apart: 16 MiB of tags. */
+const maximumBlocks = 2 ** 20
 const cacheBytes = 8 * MiB
 /** A gap this short is passed over rather than jumped. */
 const shortGap = 8 * MiB
@@ -55,7 +55,7 @@ const settledAhead = 4 * MiB
 
 /**
  * Wraps a source that is far away so that what is read of it is proved by the digest of the whole, in one pass and few
- * ranges besides. Holds up to 16 MiB of blocks, 4 MiB of tags, and 8 MiB for hashing, whatever the size.
+ * ranges besides. Holds up to 16 MiB of blocks, 16 MiB of tags, and 8 MiB for hashing, whatever the size.
  */
 export function provenSource(source: RandomAccessSource, options: ProvenSourceOptions): ProvenSource {
   const { size } = source
@@ -73,7 +73,7 @@ export function provenSource(source: RandomAccessSource, options: ProvenSourceOp
   /** Reads far ahead of the pass: where the last one ended, and how much was read in order up to there. */
   const ahead = { end: 0, bytes: 0 }
 
-  function begin(rereads: boolean, signal: AbortSignal | undefined): Pass {
+  function begin(rereads: boolean, { signal, onProgress }: PassProgress): Pass {
     if (pass) throw new Error(`The pass over ${source.name} has begun already.`)
     const { expected, compare, mismatch } = options
     readable = rereads
@@ -82,6 +82,7 @@ export function provenSource(source: RandomAccessSource, options: ProvenSourceOp
       (index, bytes) => {
         // What nobody can ask for again needs no tag.
         if (rereads || tags.has(index)) tags.add(index, bytes)
+        onProgress?.(index * blockSize + bytes.length, size)
       },
     )
     return pass
@@ -139,23 +140,21 @@ export function provenSource(source: RandomAccessSource, options: ProvenSourceOp
 
     async *stream({ start = 0, end = size, signal } = {}) {
       if (start !== 0 || end !== size) throw new Error('Only a stream of the whole can be proved.')
-      const whole = begin(false, signal)
+      const whole = begin(false, { signal })
       while (whole.next < blockCount) yield await whole.take()
       await whole.finish()
     },
 
-    beginPass: ({ signal } = {}) => void begin(true, signal),
+    beginPass: (passOptions = {}) => void begin(true, passOptions),
 
-    async prove({ signal, onProgress } = {}) {
-      const passing = pass ?? begin(false, signal)
+    async prove({ signal } = {}) {
+      const passing = pass ?? begin(false, { signal })
       readable = false
       cache.clear()
       while (passing.next < blockCount) {
         throwIfCancelled(signal)
-        onProgress?.(passing.next * blockSize, size)
         await passing.advance(Math.min(blockCount, passing.next + shortGap / blockSize))
       }
-      onProgress?.(size, size)
       await passing.finish()
     },
 

@@ -97,7 +97,8 @@ async function hashBeginning(
 ): Promise<number> {
   const file = await openFileSource(path, { signal })
   try {
-    for await (const chunk of file.stream({ end: length, signal })) await hasher?.update(chunk, { signal })
+    for await (const chunk of file.stream({ end: length, signal, transient: true }))
+      await hasher?.update(chunk, { signal })
   } finally {
     await file.close()
   }

@@ -1,8 +1,15 @@
-import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
+import {
+  Agent,
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  request,
+  type ServerResponse,
+} from 'node:http'
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { CutHere, disturb, type Fault, type FaultEffect } from './faults.ts'
+import { CutHere, disturb, type Fault, type Strike } from './faults.ts'
 
 /** One request that passed, or was meant to. Bytes of the bodies, as the client sent and got them. */
 export interface Exchange {
@@ -47,15 +54,17 @@ export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
   let ended = { fromClient: 0, toClient: 0 }
   let base = { fromClient: 0, toClient: 0 }
 
-  const effectsFor = ({ method, url = '' }: IncomingMessage): FaultEffect[] =>
+  const strikesAt = ({ method, url = '' }: IncomingMessage): Strike[] =>
     scripts.flatMap((script) => {
       const { fault } = script
       if (fault.method && fault.method !== method) return []
       if (fault.path && !fault.path.test(url)) return []
       script.seen += 1
       if (script.seen <= (fault.skip ?? 0) || script.hits >= (fault.times ?? 1)) return []
-      script.hits += 1
-      return [fault.effect]
+      const struck = () => {
+        script.hits += 1
+      }
+      return [{ effect: fault.effect, struck }]
     })
 
   const server = createServer((incoming, response) => {
@@ -65,7 +74,7 @@ export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
     response.once('close', () => {
       exchanges.push({ method: incoming.method ?? '', path: incoming.url ?? '', ...record })
     })
-    pass({ incoming, response, target, agent, record, effects: effectsFor(incoming) }).catch(() => {
+    pass({ incoming, response, target, agent, record, strikes: strikesAt(incoming) }).catch(() => {
       // Whatever broke, on purpose or not: the client sees a broken connection.
       socket.destroy()
     })
@@ -124,22 +133,22 @@ interface Passage {
   target: URL
   agent: Agent
   record: { sent: number; received: number; status: number | null }
-  effects: readonly FaultEffect[]
+  strikes: readonly Strike[]
 }
 
-async function pass({ incoming, response, target, agent, record, effects }: Passage): Promise<void> {
-  const own = effects.find(({ kind }) => kind === 'answer')
-  if (own?.kind === 'answer') {
-    record.status = own.status
+async function pass({ incoming, response, target, agent, record, strikes }: Passage): Promise<void> {
+  for (const { effect, struck } of strikes) {
+    if (effect.kind !== 'answer') continue
+    struck()
+    record.status = effect.status
     // What the client is sending is taken first, so that it is free to read.
     for await (const chunk of incoming) record.sent += chunk.length
-    response.writeHead(own.status, { 'content-type': 'text/plain', ...own.headers })
-    response.end(own.body ?? '')
+    response.writeHead(effect.status, { 'content-type': 'text/plain', ...effect.headers })
+    response.end(effect.body ?? '')
     return
   }
-  const headers = { ...incoming.headers }
-  if (effects.some(({ kind }) => kind === 'no-ranges')) delete headers.range
   const { method, url: path } = incoming
+  const headers = headersFor(incoming, strikes)
   const outgoing = request({ agent, host: target.hostname, port: target.port, method, path, headers })
   const answered = new Promise<IncomingMessage>((resolve, reject) => {
     outgoing.once('response', resolve).once('error', reject)
@@ -147,43 +156,50 @@ async function pass({ incoming, response, target, agent, record, effects }: Pass
   answered.catch(() => undefined)
   // A client that has gone takes its request with it.
   response.once('close', () => outgoing.destroy())
-  const sending = pipeline(
-    Readable.from(disturb(counted(incoming, record, 'sent'), effects, 'request')),
-    outgoing,
-  )
-  // A server may answer, and stop reading, before it has got everything.
-  const failed = sending.then(
+  const body = disturb(counted(incoming, record, 'sent'), strikes, 'request')
+  const failed = pipeline(Readable.from(body), outgoing).then(
     () => new Promise<never>(() => undefined),
-    async (error: unknown) => {
-      if (error instanceof CutHere) throw error
-      return answered
-    },
+    // A server may answer, and stop reading, before it has got everything.
+    (error: unknown) => (error instanceof CutHere ? Promise.reject(error) : answered),
   )
   const answer = await Promise.race([answered, failed])
-  await giveAnswer(answer, { response, record, effects })
+  await giveAnswer(answer, { response, record, strikes })
+}
+
+function headersFor(incoming: IncomingMessage, strikes: readonly Strike[]): IncomingHttpHeaders {
+  const headers = { ...incoming.headers }
+  const noRanges = strikes.find(({ effect }) => effect.kind === 'no-ranges')
+  if (noRanges && headers.range) {
+    noRanges.struck()
+    delete headers.range
+  }
+  return headers
 }
 
 async function giveAnswer(
   answer: IncomingMessage,
-  { response, record, effects }: Pick<Passage, 'response' | 'record' | 'effects'>,
+  { response, record, strikes }: Pick<Passage, 'response' | 'record' | 'strikes'>,
 ): Promise<void> {
-  if (
-    effects.some((effect) => effect.kind === 'cut' && effect.direction === 'answer' && effect.after === 0)
-  ) {
-    answer.destroy()
-    throw new CutHere()
-  }
   const headers = { ...answer.headers }
-  const wrong = effects.find(({ kind }) => kind === 'wrong-length')
-  if (wrong?.kind === 'wrong-length') {
-    headers['content-length'] = String(Number(headers['content-length'] ?? 0) + wrong.difference)
-    headers.connection = 'close'
+  let wrongLength = false
+  for (const { effect, struck } of strikes) {
+    if (effect.kind === 'cut' && effect.direction === 'answer' && effect.after === 0) {
+      struck()
+      answer.destroy()
+      throw new CutHere()
+    }
+    if (effect.kind === 'wrong-length') {
+      struck()
+      headers['content-length'] = String(Number(headers['content-length'] ?? 0) + effect.difference)
+      headers.connection = 'close'
+      wrongLength = true
+    }
   }
   record.status = answer.statusCode ?? 0
   response.writeHead(record.status, headers)
-  await pipeline(Readable.from(counted(disturb(answer, effects, 'answer'), record, 'received')), response)
-  // The announced bytes that do not exist cannot be waited for on an open connection.
-  if (wrong) response.socket?.destroySoon()
+  await pipeline(Readable.from(counted(disturb(answer, strikes, 'answer'), record, 'received')), response)
+  // Bytes that were announced and do not exist cannot be waited for on an open connection.
+  if (wrongLength) response.socket?.destroySoon()
 }
 
 async function* counted(

@@ -34,9 +34,15 @@ export interface Fault {
   readonly path?: RegExp
   /** Matching requests that pass first. Default 0. */
   readonly skip?: number
-  /** Matching requests that are hit then. Default 1. */
+  /** How often it strikes then. Default 1. One that would strike behind the end of a body does not strike. */
   readonly times?: number
   readonly effect: FaultEffect
+}
+
+/** An effect on one request, and whom to tell when it strikes. */
+export interface Strike {
+  readonly effect: FaultEffect
+  readonly struck: () => void
 }
 
 /** Broken off on purpose. */
@@ -45,23 +51,28 @@ export class CutHere extends Error {}
 /** The bytes of a body as they come out of the faults, in the order these were given. */
 export async function* disturb(
   body: AsyncIterable<Uint8Array>,
-  effects: readonly FaultEffect[],
+  strikes: readonly Strike[],
   direction: Direction,
 ): AsyncGenerator<Uint8Array> {
   let stream = body
-  for (const effect of effects) {
+  for (const { effect, struck } of strikes) {
     if (!('direction' in effect) || effect.direction !== direction) continue
-    if (effect.kind === 'cut') stream = cutAfter(stream, effect.after)
-    if (effect.kind === 'flip') stream = flipAt(stream, effect.at)
-    if (effect.kind === 'slow') stream = slowDown(stream, effect)
+    if (effect.kind === 'cut') stream = cutAfter(stream, effect.after, struck)
+    if (effect.kind === 'flip') stream = flipAt(stream, effect.at, struck)
+    if (effect.kind === 'slow') stream = slowDown(stream, effect, struck)
   }
   yield* stream
 }
 
-async function* cutAfter(body: AsyncIterable<Uint8Array>, after: number): AsyncGenerator<Uint8Array> {
+async function* cutAfter(
+  body: AsyncIterable<Uint8Array>,
+  after: number,
+  struck: () => void,
+): AsyncGenerator<Uint8Array> {
   let left = after
   for await (const chunk of body) {
     if (chunk.length >= left) {
+      struck()
       yield chunk.subarray(0, left)
       // What has passed arrives before the end does.
       await delay(50)
@@ -72,12 +83,19 @@ async function* cutAfter(body: AsyncIterable<Uint8Array>, after: number): AsyncG
   }
 }
 
-async function* flipAt(body: AsyncIterable<Uint8Array>, at: number): AsyncGenerator<Uint8Array> {
+async function* flipAt(
+  body: AsyncIterable<Uint8Array>,
+  at: number,
+  struck: () => void,
+): AsyncGenerator<Uint8Array> {
   let offset = 0
   for await (const chunk of body) {
     const index = at - offset
     const byte = chunk[index]
-    if (byte !== undefined) chunk[index] = byte ^ 0xff
+    if (byte !== undefined) {
+      struck()
+      chunk[index] = byte ^ 0xff
+    }
     offset += chunk.length
     yield chunk
   }
@@ -86,7 +104,9 @@ async function* flipAt(body: AsyncIterable<Uint8Array>, at: number): AsyncGenera
 async function* slowDown(
   body: AsyncIterable<Uint8Array>,
   { latency = 0, bytesPerSecond = Number.POSITIVE_INFINITY }: { latency?: number; bytesPerSecond?: number },
+  struck: () => void,
 ): AsyncGenerator<Uint8Array> {
+  struck()
   await delay(latency)
   // A tenth of a second's worth at a time.
   const portion = Math.max(1, Math.floor(Math.min(bytesPerSecond / 10, 2 ** 30)))

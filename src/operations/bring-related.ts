@@ -5,7 +5,7 @@ import type { JobContext } from '../jobs/job.ts'
 import { chooseContainer } from './container-choice.ts'
 import { describeCopy } from './describe-copy.ts'
 import type { Environment } from './environment.ts'
-import { findCopy, imageWithId, isSameData, lineageOf } from './find-copy.ts'
+import { findCopies, imageWithId, isSameData, lineageOf } from './find-copy.ts'
 import { openForCopy } from './open-for-copy.ts'
 import type { StorageInput } from './storage-input.ts'
 import { storeImage } from './store-image.ts'
@@ -61,8 +61,9 @@ export async function lookUp(
   if (image?.status !== 'active') {
     return { state: 'missing', why: `${source.name} has no usable image "${id}", so nothing is referred to.` }
   }
-  const copy = await findCopy(target, { source, image, signal })
-  if (copy && isSameData(image, copy)) return { state: 'there', id: copy.id }
+  const copies = await findCopies(target, { source, image, signal })
+  const copy = copies.find((candidate) => isSameData(image, candidate))
+  if (copy) return { state: 'there', id: copy.id }
   try {
     chooseContainer(image, { target, clean: null })
     return { state: 'to-copy', name: image.name }

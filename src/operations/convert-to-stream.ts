@@ -28,12 +28,13 @@ export async function convertToStream({
     })
   }
   checkCompression({ format, compression, clusterSize })
-  await using source = await openDiskFile(
-    { path, allowBacking, ...(inputFormat ? { format: inputFormat } : {}) },
-    { signal },
-  )
+  // Made first: whoever reads at the other end learns in any case when nothing more is coming.
   const sink = createStreamSink(output, 'stdout')
   try {
+    await using source = await openDiskFile(
+      { path, allowBacking, ...(inputFormat ? { format: inputFormat } : {}) },
+      { signal },
+    )
     await writeDisk(source.disk, sink, {
       format,
       ...(compression ? { compression } : {}),

@@ -5,7 +5,7 @@ import { checkStorage } from './check-request.ts'
 import { type ContainerChoice, chooseContainer } from './container-choice.ts'
 import { type DescribedCopy, describeCopy } from './describe-copy.ts'
 import { OperationError } from './errors.ts'
-import { findCopy, imageWithId, isSameData, lineageOf } from './find-copy.ts'
+import { findCopies, imageWithId, isSameData, lineageOf } from './find-copy.ts'
 import type { MigrateImageInput } from './migrate-input.ts'
 import { refuseTakenName } from './record-image.ts'
 import type { StorageInput } from './storage-input.ts'
@@ -57,7 +57,7 @@ export async function decideMigration(
     format: storage.format,
     compression: storage.compression,
   })
-  const existing = input.sync ? await findExisting(input, { source, target, image, signal }) : null
+  const existing = input.sync ? await findExisting(input, { source, target, image, name, signal }) : null
   const isRight = existing?.status === 'active' && isAsAsked(input, image, existing)
   if (isRight) return { image, name, action: 'reconcile', existing, container, copy, storage }
 
@@ -114,12 +114,20 @@ async function membersOf(source: Cloud, id: string, options: AbortOptions): Prom
   }
 }
 
-/** Whoever asks for the id means the image with the id, whatever else was made of the source. */
-function findExisting(
-  { sameId }: MigrateImageInput,
-  { source, target, image, signal }: Omit<MigrationSource, 'usualName'>,
+/**
+ * The copy that is to be brought up to date. Whoever asks for the id means the image with the id. Otherwise it is the one
+ * of the wanted name, or one that had the name of its source when it was made: a copy that was given a name of its own
+ * is another matter.
+ */
+async function findExisting(
+  { sameId, name: asked }: MigrateImageInput,
+  { source, target, image, name, signal }: Omit<MigrationSource, 'usualName'> & { name: string },
 ): Promise<CloudImage | null> {
-  return sameId ? imageWithId(target, image.id, { signal }) : findCopy(target, { source, image, signal })
+  if (sameId) return imageWithId(target, image.id, { signal })
+  const copies = await findCopies(target, { source, image, signal })
+  const followed = ({ name: has, properties }: CloudImage) => has === properties.imagewright_source_name
+  const named = copies.find((copy) => copy.name === name)
+  return named ?? (asked === undefined ? copies.find(followed) : undefined) ?? null
 }
 
 /** Whether a copy has the right data, cleaned as it is to be, in the container it is to have. */

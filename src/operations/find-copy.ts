@@ -14,22 +14,21 @@ export function lineageOf(source: Cloud, image: CloudImage): Record<string, stri
   }
 }
 
-/** The copy of an image in another cloud: one that was made of it, or one with its id. Null when there is none. */
-export async function findCopy(
+/** The copies of an image in a cloud: those that were made of it, the newest first, then the one with its id. */
+export async function findCopies(
   target: Cloud,
   { source, image, signal }: AbortOptions & { source: Cloud; image: CloudImage },
-): Promise<CloudImage | null> {
+): Promise<CloudImage[]> {
   const { imagewright_source = '' } = lineageOf(source, image)
   const properties = { imagewright_source }
   const made = [
     ...(await collect(target.images.list({ properties }, { signal }))),
     ...(await collect(target.images.list({ properties, hidden: true }, { signal }))),
   ]
-  const [newest] = made
-    .filter(({ status }) => status === 'active')
-    .sort((one, other) => (one.createdAt < other.createdAt ? 1 : -1))
-  if (newest) return newest
-  return target.name === source.name ? null : imageWithId(target, image.id, { signal })
+  made.sort((one, other) => (one.createdAt < other.createdAt ? 1 : -1))
+  const twin = target.name === source.name ? null : await imageWithId(target, image.id, { signal })
+  const isNew = twin && !made.some(({ id }) => id === twin.id)
+  return [...made, ...(isNew ? [twin] : [])].filter(({ status }) => status === 'active')
 }
 
 /** Whether the copy was made of the bytes the image has now, or has the same bytes. */

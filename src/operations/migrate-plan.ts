@@ -11,6 +11,8 @@ import type { MigrateImageInput } from './migrate-input.ts'
 import { isReconciled, planReconciliation, type Reconciliation } from './reconcile-image.ts'
 import { refuseTakenName } from './record-image.ts'
 
+const safetyCheck = 'check it for anything unsafe'
+
 /** What a migration would do, found out by looking only. */
 export interface MigratePlan {
   readonly source: MigrationThing & { readonly cloud: string }
@@ -39,7 +41,11 @@ export async function planMigrateImage(
   const described = { source: { ...thing, cloud: source.name }, target: { cloud: target.name, name } }
   if (!image) {
     if (!input.storage.allowDuplicateName) await refuseTakenName(target, name, options)
-    const steps = [`take a snapshot of ${source.name}:${thing.name}`, ...describeCopying(input, target, name)]
+    const steps = [
+      `take a snapshot of ${source.name}:${thing.name}`,
+      safetyCheck,
+      ...describeCopying(input, target, name),
+    ]
     const last = input.keepSnapshot ? 'keep the snapshot' : 'delete the snapshot'
     return { ...described, migration: null, related: {}, reconciliation: null, steps: [...steps, last] }
   }
@@ -104,7 +110,7 @@ function describeAction(
   const how = container.verbatim
     ? `copy its ${container.format} container${size} byte for byte`
     : `write its disk${size} as ${container.format}`
-  const steps = [how, ...describeCopying(input, target, name)]
+  const steps = [safetyCheck, how, ...describeCopying(input, target, name)]
   return action === 'replace' && existing
     ? [...steps, `delete ${target.name}:${existing.id}, which it replaces`]
     : steps
@@ -113,7 +119,6 @@ function describeAction(
 function describeCopying({ clean, storage }: MigrateImageInput, target: Cloud, name: string): string[] {
   const isProvedByCloud = target.capabilities.images.checksUploads && storage.verify === 'checksum'
   return [
-    'check it for anything unsafe',
     ...(clean ? [`clean it: ${selectOperations(clean).operations.length} operations`] : []),
     `store it as the private image "${name}" of ${target.name}`,
     isProvedByCloud ? 'compare what was sent with the checksums of the cloud' : 'read it back and compare',

@@ -5,8 +5,8 @@ import { type CheckedDisk, openCheckedDisk } from '../disk/open-disk.ts'
 import { probeFormat } from '../disk/probe.ts'
 import { openRaw } from '../disk/raw/raw-reader.ts'
 import { type ByteSource, isRandomAccess, type RandomAccessSource } from '../transfer/byte-source.ts'
-import { type DigestAlgorithm, type Digests, digestAlgorithms } from '../transfer/digests.ts'
-import { type ProvenSource, type ProveOptions, provenSource } from '../transfer/proven-source.ts'
+import { type Digests, digestAlgorithms } from '../transfer/digests.ts'
+import { type PassProgress, type ProvenSource, provenSource } from '../transfer/proven-source.ts'
 import { assertOpaque, isOpaque } from './opaque-format.ts'
 
 /**
@@ -32,13 +32,16 @@ export interface SourceDisk extends CheckedDisk {
   readonly proof: SourceProof
   /** Digests of the container that hold once `prove` has returned. */
   readonly digests: Digests
-  /** To be called before the disk is read from front to end. */
-  beginPass(options?: AbortOptions): void
+  /**
+   * To be called before the disk is read from front to end. Gives whether all of the container passes now, so that this is
+   * what takes the time and `onProgress` is called.
+   */
+  beginPass(options?: PassProgress): boolean
   /**
    * To be called after the last read, and before anything made of the disk is published.
    * @throws CloudError `IMAGE_CORRUPT`
    */
-  prove(options?: ProveOptions): Promise<void>
+  prove(options?: AbortOptions): Promise<void>
 }
 
 /**
@@ -85,27 +88,31 @@ async function openRanges(
     ...checked,
     proof: mode === 'full' && !isProved ? 'unproved' : mode,
     digests,
-    beginPass: (passOptions) => proven?.beginPass(passOptions),
+    beginPass(passOptions) {
+      proven?.beginPass(passOptions)
+      return proven !== null
+    },
     prove: async (proveOptions) => proven?.prove(proveOptions),
   }
 }
 
-/** What the stream of the source is compared with by itself; else one digest that is compared here, a strong one first. */
+/**
+ * The one digest that a whole reading of the source is compared with, by the source itself where it does that: the
+ * strongest, since more of them prove no more. Empty when nothing was recorded.
+ */
 export function provingDigests(source: ByteSource, { checksums }: CloudImage): Digests {
-  const byItself = (source.provenBy ?? []).filter((name) => checksums[name])
-  const [strongest] = digestAlgorithms.toReversed().filter((name) => checksums[name])
-  return pick(checksums, byItself.length > 0 ? byItself : strongest ? [strongest] : [])
-}
-
-function pick(digests: Digests, names: readonly DigestAlgorithm[]): Digests {
-  return Object.fromEntries(names.map((name) => [name, digests[name]]))
+  const known = source.provenBy ?? digestAlgorithms
+  const strongest = digestAlgorithms.findLast((name) => checksums[name] && known.includes(name))
+  return strongest ? { [strongest]: checksums[strongest] } : {}
 }
 
 function proveWith(source: RandomAccessSource, digests: Digests): ProvenSource {
-  const [algorithm] = digestAlgorithms.filter((name) => digests[name])
+  const algorithm = digestAlgorithms.find((name) => digests[name])
   const value = algorithm && digests[algorithm]
+  const comparesItself = (source.provenBy ?? []).length > 0
   return provenSource(source, {
-    ...(algorithm && value && !source.provenBy?.length ? { expected: { algorithm, value } } : {}),
+    ...(algorithm && value && !comparesItself ? { expected: { algorithm, value } } : {}),
+    ...(algorithm && comparesItself ? { compare: [algorithm] } : {}),
     mismatch: (what) => imageCorrupt(source.name, what),
   })
 }

@@ -5,6 +5,7 @@ import type { ByteSource } from '../transfer/byte-source.ts'
 import { type Digests, digestAlgorithms } from '../transfer/digests.ts'
 import { openFileSource } from '../transfer/file-source.ts'
 import { Hasher } from '../transfer/hasher.ts'
+import { writeStream } from '../transfer/write-stream.ts'
 import { OperationError } from './errors.ts'
 import { progressOf } from './progress.ts'
 
@@ -72,15 +73,22 @@ async function transfer(
   const { signal } = context
   const onProgress = progressOf(context, 'download', `Downloading ${title}`)
   const start = done ? await hashBeginning(done, { hasher, signal }) : 0
-  let position = start
   // Without ranges the beginning comes once more, and is passed over by the source.
-  for await (const chunk of source.stream({ start, signal })) {
+  const received = await writeStream(hashed(source.stream({ start, signal }), { hasher, signal }), sink, {
+    signal,
+    onProgress: (bytes) => onProgress(start + bytes, source.size),
+  })
+  return start + received
+}
+
+async function* hashed(
+  chunks: AsyncIterable<Uint8Array>,
+  { hasher, signal }: { hasher: Hasher | null; signal: AbortSignal },
+): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const chunk of chunks) {
     await hasher?.update(chunk, { signal })
-    await sink.write(chunk, { signal })
-    position += chunk.length
-    onProgress(position, source.size)
+    yield chunk
   }
-  return position
 }
 
 async function hashBeginning(
@@ -89,7 +97,8 @@ async function hashBeginning(
 ): Promise<number> {
   const file = await openFileSource(path, { signal })
   try {
-    for await (const chunk of file.stream({ end: length, signal })) await hasher?.update(chunk, { signal })
+    for await (const chunk of file.stream({ end: length, signal, transient: true }))
+      await hasher?.update(chunk, { signal })
   } finally {
     await file.close()
   }

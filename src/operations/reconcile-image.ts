@@ -82,7 +82,7 @@ async function setProperties(
 
 function different(
   existing: CloudImage,
-  { name, copy, storage }: Migration,
+  { image, name, copy, storage }: Migration,
   {
     related,
     visibility,
@@ -95,6 +95,8 @@ function different(
     ...description.properties,
     ...related,
     ...storage.properties,
+    // Where a copy has the name of its source, it follows when that is renamed.
+    ...(existing.properties.imagewright_source_name ? { imagewright_source_name: image.name } : {}),
   })
   return {
     ...(existing.name === name ? {} : { name }),

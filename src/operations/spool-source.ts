@@ -32,14 +32,13 @@ export async function spoolSource(
   const work = await openWorkFolder(environment, context, 'source')
   try {
     const path = join(work.path, 'image')
-    const compared = source.provenBy
-      ? []
-      : digestAlgorithms.filter((name) => provingDigests(source, image)[name])
+    const compare = digestAlgorithms.filter((name) => provingDigests(source, image)[name])
+    const compared = source.provenBy ? [] : compare
     const sink = hashingSink(await createFileSink(path, { mode: 0o600, durable: false, signal }), compared)
     const onProgress = progressOf(context, 'spool', `Fetching ${source.name}`)
     try {
       let done = 0
-      for await (const chunk of source.stream({ signal })) {
+      for await (const chunk of source.stream({ signal, compare })) {
         await sink.write(chunk, { signal })
         done += chunk.length
         onProgress(done, size)
@@ -63,7 +62,7 @@ export async function spoolSource(
       ...checked,
       proof: Object.keys(digests).length > 0 ? 'full' : 'unproved',
       digests,
-      beginPass: () => undefined,
+      beginPass: () => false,
       prove: async () => undefined,
       async [Symbol.asyncDispose]() {
         await checked[Symbol.asyncDispose]()

@@ -94,16 +94,15 @@ async function writeFile(
   const hashing = file.checksum ? hashingSink(sink, [file.checksum]) : null
   try {
     await using digested = verify ? digestWhileReading(cleaned.disk) : null
-    proofOf(source)?.beginPass({ signal })
+    const onProgress = progressOf(context, 'write', `Writing ${file.path}`)
+    const proof = proofOf(source)
+    const passes = proof?.beginPass({ signal, onProgress }) ?? false
     await writeDisk(digested?.disk ?? cleaned.disk, hashing ?? sink, {
       ...writeOptions(file),
       signal,
-      onProgress: progressOf(context, 'write', `Writing ${file.path}`),
+      ...(passes ? {} : { onProgress }),
     })
-    await proofOf(source)?.prove({
-      signal,
-      onProgress: progressOf(context, 'prove', `Comparing ${source.source.name} with its checksum`),
-    })
+    await proof?.prove({ signal })
     const digests = hashing ? await hashing.digests() : {}
     const expected = digested ? await digested.digest() : null
     if (expected) await verifyFile(context, sink.temporaryPath, { file, expected })

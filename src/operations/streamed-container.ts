@@ -8,6 +8,7 @@ import { checkFormat } from '../disk/safety/check-format.ts'
 import { checkQcow2Header } from '../disk/safety/check-qcow2-header.ts'
 import { defaultLimits } from '../disk/safety/limits.ts'
 import type { ByteSource, RandomAccessSource } from '../transfer/byte-source.ts'
+import { digestAlgorithms } from '../transfer/digests.ts'
 import { verifiedStream } from '../transfer/verified-stream.ts'
 import { assertOpaque, isOpaque } from './opaque-format.ts'
 import { declaredFormat, imageCorrupt, provingDigests, type SourceDisk } from './open-image-disk.ts'
@@ -47,7 +48,7 @@ export async function openStreamedContainer(
       source: { name: source.name, size, read: unreadable, stream: () => rejoined(head, bytes), close },
       proof: Object.keys(digests).length > 0 ? 'full' : 'unproved',
       digests,
-      beginPass: () => undefined,
+      beginPass: () => false,
       prove: async () => undefined,
       [Symbol.asyncDispose]: close,
     }
@@ -63,8 +64,10 @@ function provedStream(
   image: CloudImage,
   { signal }: AbortOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  return verifiedStream(source.stream({ signal }), {
-    expected: source.provenBy ? {} : provingDigests(source, image),
+  const digests = provingDigests(source, image)
+  const compare = digestAlgorithms.filter((name) => digests[name])
+  return verifiedStream(source.stream({ signal, compare }), {
+    expected: source.provenBy ? {} : digests,
     signal,
     mismatch: (algorithm) =>
       imageCorrupt(source.name, `does not have the ${algorithm} that was recorded for it`),

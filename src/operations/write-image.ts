@@ -71,7 +71,9 @@ async function writeContainer(
   if (!isOutputFormat(format)) throw new Error(`The format ${format} cannot be written.`)
   await using view = await viewOf(environment, context, options)
   await using digested = digestWhileReading(view.disk)
-  proofOf(source)?.beginPass({ signal })
+  const onProgress = progressOf(context, `write-${id}`, `Writing ${target.name}:${options.name}`)
+  const proof = proofOf(source)
+  const passes = proof?.beginPass({ signal, onProgress }) ?? false
   const image = await target.images.upload(
     id,
     async (sink) => {
@@ -79,12 +81,9 @@ async function writeContainer(
         format,
         ...(storage.compression ? { compression: storage.compression } : {}),
         signal,
-        onProgress: progressOf(context, `write-${id}`, `Writing ${target.name}:${options.name}`),
+        ...(passes ? {} : { onProgress }),
       })
-      await proofOf(source)?.prove({
-        signal,
-        onProgress: progressOf(context, `prove-${id}`, `Comparing ${source.source.name} with its checksum`),
-      })
+      await proof?.prove({ signal })
     },
     { signal, ...(format === 'raw' ? { size: view.disk.size } : {}) },
   )
@@ -92,7 +91,7 @@ async function writeContainer(
   return {
     contentDigest: await digested.digest(),
     containerDigest: null,
-    sourceProof: proofOf(source)?.proof ?? null,
+    sourceProof: proof?.proof ?? null,
     freeSpaceLeftOut: view.freeSpaceLeftOut,
     cleaning: view.report,
     proved: provesItself(options, image),
@@ -112,15 +111,15 @@ async function copyContainer(
   const proof = proofOf(source)
   const onProgress = progressOf(context, `write-${id}`, `Uploading to ${target.name}:${options.name}`)
   let digests: Digests = proof?.digests ?? {}
-  // Needed where the stored bytes are read back, and known where the source has some that are being proved.
-  const hashed = isReadBack(options) && Object.keys(digests).length === 0
+  // Known where the source has some that are being proved; needed where it has none, or the stored bytes are read back.
+  const hashed = Object.keys(digests).length === 0 && (proof !== null || isReadBack(options))
   const image = await target.images.upload(
     id,
     async (sink) => {
       const hashing = hashed ? hashingSink(sink, ['sha256']) : null
       let done = 0
       try {
-        for await (const chunk of source.source.stream({ signal })) {
+        for await (const chunk of source.source.stream({ signal, transient: true })) {
           await (hashing ?? sink).write(chunk, { signal })
           done += chunk.length
           onProgress(done, size)

@@ -8,7 +8,11 @@ import { zeroBlock } from './zeros.ts'
 /** A sink whose bytes come out at the other end, as the body of a request. */
 export interface BodySink extends ByteSink {
   writeZeros(length: number, options?: AbortOptions): Promise<void>
-  /** What was written, in pieces of a quarter MiB or more; to be iterated once. Ends with `finish`, breaks with `abort`. */
+  /**
+   * What was written, in pieces of a quarter MiB or more; to be iterated once. Ends with `finish`, breaks with `abort`. A
+   * piece is used again when `heldPieces` more have been asked for: a connection that takes the next one only when the one
+   * before has left is done with it long before.
+   */
   readonly body: AsyncIterable<Uint8Array>
   /** Bytes written so far. */
   readonly written: number
@@ -21,12 +25,16 @@ export interface BodySink extends ByteSink {
 
 const pieceLength = 256 * KiB
 
+/** How many pieces whoever takes the body may hold at the same time. */
+export const heldPieces = 6
+
 /**
  * Turns writes into a body that is pulled. A write settles when its bytes are copied and everything before them but one
- * piece has been taken, so the connection sets the pace; memory is two pieces and what the connection holds.
+ * piece has been taken, so the connection sets the pace. Memory is 2 MiB, whatever the length of the body.
  */
 export function createBodySink(name: string): BodySink {
-  let piece = Buffer.allocUnsafeSlow(pieceLength)
+  // One is being filled, one waits, the others are with the taker.
+  const ring = Array.from({ length: heldPieces + 2 }, () => Buffer.allocUnsafeSlow(pieceLength))
   let filled = 0
   let written = 0
   let slot: Uint8Array | null = null
@@ -55,10 +63,12 @@ export function createBodySink(name: string): BodySink {
 
   async function flush(signal: AbortSignal | undefined): Promise<void> {
     if (filled === 0) return
-    const full = piece.subarray(0, filled)
-    piece = Buffer.allocUnsafeSlow(pieceLength)
+    const [full] = ring.splice(0, 1)
+    if (!full) throw new Error('The ring is empty')
+    ring.push(full)
+    const bytes = full.subarray(0, filled)
     filled = 0
-    await hand(full, signal)
+    await hand(bytes, signal)
   }
 
   function assertOpen(signal: AbortSignal | undefined): void {
@@ -96,7 +106,7 @@ export function createBodySink(name: string): BodySink {
       assertOpen(signal)
       for (let done = 0; done < chunk.length; ) {
         const part = chunk.subarray(done, done + pieceLength - filled)
-        piece.set(part, filled)
+        ring[0]?.set(part, filled)
         filled += part.length
         done += part.length
         if (filled === pieceLength) await flush(signal)

@@ -20,6 +20,10 @@ export interface ByteSource {
 export interface StreamOptions extends AbortOptions {
   start?: number
   end?: number
+  /** The caller is done with a chunk when it asks for the next one: a source may use one buffer for all of them. */
+  transient?: boolean
+  /** Which digests of `provenBy` a stream of everything is compared with; with all of them when absent. */
+  compare?: readonly DigestAlgorithm[]
 }
 
 /** A source that also reads any range cheaply: a file, an HTTP server that honours Range, an object store. */

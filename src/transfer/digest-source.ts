@@ -60,7 +60,7 @@ async function hashRanges(
 
 async function hashStream(source: ByteSource, { hasher, options }: Hashing): Promise<void> {
   let done = 0
-  for await (const chunk of source.stream(options)) {
+  for await (const chunk of source.stream({ ...options, transient: true })) {
     await hasher.update(chunk, options)
     done += chunk.length
     options.onProgress?.(done, source.size)

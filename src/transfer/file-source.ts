@@ -82,8 +82,10 @@ function fileSource(name: string, file: FileHandle, { stats, size, seekData }: F
 
   async function* stream(options: StreamOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
     const end = Math.min(options.end ?? size, size)
+    const shared = options.transient ? Buffer.allocUnsafeSlow(streamChunk) : null
     for (let position = options.start ?? 0; position < end; ) {
-      const chunk = Buffer.allocUnsafeSlow(Math.min(streamChunk, end - position))
+      const length = Math.min(streamChunk, end - position)
+      const chunk = shared ? shared.subarray(0, length) : Buffer.allocUnsafeSlow(length)
       await read(chunk, position, options)
       yield chunk
       position += chunk.length

@@ -11,7 +11,12 @@ export interface HashThread {
 
 /** Starts a thread that computes one digest. It keeps the process alive only while a request is under way. */
 export function startHashThread(data: HashWorkerData): HashThread {
-  const worker = new Worker(siblingModule('hash-worker', import.meta.url), { workerData: data, execArgv: [] })
+  const worker = new Worker(siblingModule('hash-worker', import.meta.url), {
+    workerData: data,
+    execArgv: [],
+    // It has next to nothing of its own; what V8 would set aside for it is 2 MiB more.
+    resourceLimits: { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 16 },
+  })
   const waiting: PromiseWithResolvers<HashReply>[] = []
   let failure: TransferError | undefined
 

@@ -44,15 +44,16 @@ export interface PassOptions extends AbortOptions {
   blockCount: number
   /** The digest of the whole, where the source does not compare its stream by itself. */
   expected: ExpectedDigest | undefined
+  compare: readonly DigestAlgorithm[] | undefined
   mismatch: (what: string) => Error
 }
 
 /** Begins a pass; `onBlock` sees every block once, in order. */
 export function startPass(
-  { source, blockSize, blockCount, expected, mismatch, signal }: PassOptions,
+  { source, blockSize, blockCount, expected, compare, mismatch, signal }: PassOptions,
   onBlock: (index: number, bytes: Uint8Array) => void,
 ): Pass {
-  const chunks = source.stream({ signal })[Symbol.asyncIterator]()
+  const chunks = source.stream({ signal, ...(compare ? { compare } : {}) })[Symbol.asyncIterator]()
   const hasher = expected ? new Hasher([expected.algorithm]) : null
   /** Blocks that were passed last, each at its number modulo their count; overwritten in turns only. */
   const recent: { index: number; bytes: Buffer }[] = []
@@ -96,7 +97,7 @@ export function startPass(
     while (next < Math.min(until, blockCount)) await take()
   }
 
-  async function compare(): Promise<void> {
+  async function finish(): Promise<void> {
     while (chunk.length === 0) {
       const { done, value } = await chunks.next()
       if (done) break
@@ -125,7 +126,7 @@ export function startPass(
       }),
     take,
     finish: () => {
-      finished ??= compare()
+      finished ??= finish()
       return finished
     },
     async close() {

@@ -113,7 +113,7 @@ describeOpenStack('images of a real OpenStack', () => {
       '--container-format',
       'bare',
       '--tag',
-      'three',
+      prefix,
       '--min-ram',
       '128',
     ]
@@ -122,7 +122,7 @@ describeOpenStack('images of a real OpenStack', () => {
     )
     const shown = await site.json(imageDocument.loose(), ['images', 'show', `east:${name}`])
     expect(shown).toMatchObject({
-      ...{ status: 'active', format: 'raw', size: 16 * 2 ** 20, minRam: 128, tags: ['three'] },
+      ...{ status: 'active', format: 'raw', size: 16 * 2 ** 20, minRam: 128, tags: [prefix] },
       properties: { architecture: 'x86_64' },
     })
     const [file, piped] = [join(site.home, 'theirs.raw'), join(site.home, 'piped.raw')]
@@ -135,7 +135,7 @@ describeOpenStack('images of a real OpenStack', () => {
       Array(2).fill(await sha512OfFile(raw)),
     )
     expect(
-      await site.json(z.array(imageDocument), ['images', 'list', 'east', '--tag', 'three']),
+      await site.json(z.array(imageDocument), ['images', 'list', 'east', '--tag', prefix]),
     ).toMatchObject([{ name }])
   })
 

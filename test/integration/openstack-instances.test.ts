@@ -358,7 +358,11 @@ describeOpenStack('OpenStack', () => {
   })
 
   describe('the command line', () => {
-    afterEach(cleanUp)
+    afterEach(async () => {
+      await cleanUp()
+      const pairs = (await listed('keypair')).filter((name) => name.startsWith(prefix))
+      for (const name of pairs) await client.run('keypair', 'delete', name)
+    })
 
     it('takes an instance through its life', async () => {
       const image = await uploadGuest()
@@ -396,7 +400,6 @@ describeOpenStack('OpenStack', () => {
       expect((await site.json(shown, ['instances', 'start', at])).status).toBe('running')
       await site.run(['instances', 'terminate', at])
       expect((await site.failure(['instances', 'show', at])).code).toBe('INSTANCE_NOT_FOUND')
-      await client.run('keypair', 'delete', key)
     })
 
     it('does what docs/instances.md shows', async () => {
@@ -416,7 +419,6 @@ describeOpenStack('OpenStack', () => {
           .replace('--key me', `--key ${prefix}-me`)
         await runShell(own, clouds)
       }
-      await client.run('keypair', 'delete', `${prefix}-me`)
       expect((await listed('server')).filter((name) => name.startsWith(prefix))).toEqual([])
       expect(await listed('image')).toContain(`${prefix}-web1 before the upgrade`)
     })

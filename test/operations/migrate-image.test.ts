@@ -408,6 +408,16 @@ describeWith(['mke2fs', 'e2fsck', 'debugfs'], 'an image migrated to another clou
     expect(await namesIn(there)).toEqual(['web 2'])
   })
 
+  it('leaves copies alone that were given a name of their own', async () => {
+    await store(here, guest, { name: 'web', format: 'raw' })
+    await migrate({})
+    await migrate({ name: 'by hand' })
+    expect(await migrate({ sync: true })).toMatchObject({ action: 'reconcile', image: { name: 'web' } })
+    expect(await migrate({ sync: true, name: 'by hand' })).toMatchObject({ action: 'reconcile' })
+    expect(await migrate({ sync: true, name: 'third' })).toMatchObject({ action: 'copy' })
+    expect(await namesIn(there)).toEqual(['by hand', 'third', 'web'])
+  })
+
   it('is replaced when its copy is not as it is to be, and only then', async () => {
     await store(here, guest, { name: 'web', format: 'raw' })
     const first = await migrate({ sync: true, storage: { protected: true } })

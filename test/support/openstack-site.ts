@@ -36,30 +36,30 @@ const storedImage = z.object({
 
 export type StoredImage = z.infer<typeof storedImage>
 
-const token = new Map<string, Promise<Administrator>>()
-
 /** What a provider has of images with names that start with `prefix`, in any state, of any project; not through our code. */
-export async function imagesOf({ urls }: OpenStack, prefix: string): Promise<StoredImage[]> {
-  const { identity = '', image = '' } = urls
-  const signedIn = token.get(identity) ?? signInAsAdministrator(identity, 'project')
-  token.set(identity, signedIn)
-  const administrator = await signedIn
+export async function imagesOf(provider: OpenStack, prefix: string): Promise<StoredImage[]> {
+  const administrator = await administratorOf(provider)
   const shape = z.object({ images: z.array(storedImage) })
-  const url = (query: string) => `${image}/v2/images?limit=1000&${query}`
-  const answers = [
-    await administrator('GET', url('visibility=all'), shape),
-    await administrator('GET', url('os_hidden=true'), shape),
-  ]
+  const list = (query: string) =>
+    administrator('GET', `${provider.urls.image}/v2/images?limit=1000&${query}`, shape)
+  const answers = [await list('visibility=all'), await list('os_hidden=true')]
   return answers.flatMap(({ images }) => images).filter(({ name }) => name.startsWith(prefix))
 }
 
 /** Deletes them all. */
 export async function deleteImages(provider: OpenStack, prefix: string): Promise<void> {
-  const administrator = await token.get(provider.urls.identity ?? '')
+  const administrator = await administratorOf(provider)
   for (const { id } of await imagesOf(provider, prefix)) {
-    const url = `${provider.urls.image}/v2/images/${id}`
-    await administrator?.('DELETE', url, z.unknown())
+    await administrator('DELETE', `${provider.urls.image}/v2/images/${id}`, z.unknown())
   }
+}
+
+const administrators = new Map<string, Promise<Administrator>>()
+
+function administratorOf({ urls: { identity = '' } }: OpenStack): Promise<Administrator> {
+  const known = administrators.get(identity) ?? signInAsAdministrator(identity, 'project')
+  administrators.set(identity, known)
+  return known
 }
 
 export async function sha512OfFile(path: string): Promise<string> {

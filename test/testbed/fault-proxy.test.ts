@@ -91,6 +91,14 @@ test('breaks off an answer after so many bytes', async () => {
   expect((await get()).status).toBe(200)
 })
 
+test('waits for a body that is long enough to be broken off', async () => {
+  const hits = proxy.inject({ effect: { kind: 'cut', direction: 'answer', after: 1234 } })
+  expect((await get('/image', { range: 'bytes=0-999' })).bytes).toHaveLength(1000)
+  expect(hits()).toBe(0)
+  await expect(get()).rejects.toThrow()
+  expect(hits()).toBe(1)
+})
+
 test('swallows a whole answer, though the server has done what it was asked', async () => {
   proxy.inject({ effect: { kind: 'cut', direction: 'answer', after: 0 } })
   await expect(put(content)).rejects.toThrow()

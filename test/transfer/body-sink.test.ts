@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { createBodySink } from '../../src/transfer/body-sink.ts'
+import { createBodySink, heldPieces } from '../../src/transfer/body-sink.ts'
 
 const KiB = 1024
 const MiB = 1024 * KiB
@@ -35,6 +35,27 @@ describe('a body sink', () => {
     expect((await received).equals(Buffer.concat(expected))).toBe(true)
     expect(sink.written).toBe(Buffer.concat(expected).length)
     expect(pieces.length).toBeLessThan(10)
+  })
+
+  it('leaves the pieces alone that whoever takes them may still hold', async () => {
+    const sink = createBodySink('body')
+    const writing = (async () => {
+      for (let i = 0; i < 60; i += 1) await sink.write(Buffer.alloc(256 * KiB, i))
+      await sink.finish()
+    })()
+    const held: Uint8Array[] = []
+    let taken = 0
+    for await (const piece of sink.body) {
+      held.push(piece)
+      if (held.length > heldPieces) held.shift()
+      taken += 1
+      // Time enough for the writer to run ahead as far as it can.
+      await new Promise((resolve) => setTimeout(resolve, 1))
+      const expected = Array.from(held, (_, i) => taken - held.length + i)
+      expect(held.map((bytes) => new Set(bytes))).toEqual(expected.map((value) => new Set([value])))
+    }
+    await writing
+    expect(taken).toBe(60)
   })
 
   it('gives nothing for nothing', async () => {

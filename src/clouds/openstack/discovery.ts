@@ -40,38 +40,56 @@ const versionInPath = /\/v(\d+(?:\.\d+)?)(?=\/|$)/
  * The versioned address of a service, from what the catalogue or the configuration says: with version, without, or with
  * the project behind it. What a document of versions says about addresses is not followed: behind a proxy it names
  * hosts that only the cloud itself knows.
- * @throws CloudError `CLOUD_SERVICE_MISSING` when the service speaks other versions only
+ * @throws CloudError `CLOUD_SERVICE_MISSING` when the service speaks other versions only | `CLOUD_ANSWER_INVALID`
  */
 export async function discover(
   service: ServiceType,
   endpoint: string,
   { cloudName, fetchVersions }: { cloudName: string; fetchVersions: FetchVersions },
 ): Promise<ServiceAddress> {
-  const given = endpoint.replace(/\/+$/, '')
-  const version = versionInPath.exec(new URL(given).pathname)?.[1]
-  const major = `v${spoken[service].charAt(1)}`
-  // Only these two have microversions that are asked for; the others answer the same without the extra round trip.
-  const wanted = service === 'compute' || service === 'block-storage'
-  if (version !== undefined && !wanted) return { address: given, highest: null, lowest: null }
-
-  const root =
-    version === undefined ? given : given.slice(0, given.indexOf(`/v${version}`) + version.length + 2)
-  const offered = await offeredVersions(new URL(`${root}/`), fetchVersions)
-  const candidates = offered.filter(({ id }) => id === major || id.startsWith(`${major}.`))
-  if (version === undefined && offered.length > 0 && candidates.length === 0) {
+  if (!URL.canParse(endpoint) || !/^https?:$/.test(new URL(endpoint).protocol)) {
     throw new CloudError(
-      'CLOUD_SERVICE_MISSING',
-      `The ${service} service of cloud "${cloudName}" offers only ${offered.map(({ id }) => id).join(', ')}; Imagewright needs ${major}.`,
+      'CLOUD_ANSWER_INVALID',
+      `The catalogue of cloud "${cloudName}" has no http address for the ${service} service.`,
     )
   }
-  const exact = version === undefined ? spoken[service] : `v${version}`
+  const { origin, pathname } = new URL(endpoint.replace(/\/+$/, ''))
+  const given = `${origin}${pathname}`.replace(/\/$/, '')
+  const match = versionInPath.exec(pathname)
+  const base = match ? `${origin}${pathname.slice(0, match.index)}` : given
+  const major = `v${spoken[service].charAt(1)}`
+  const isOurs = match !== null && `v${match[1]?.charAt(0)}` === major
+  // Catalogues go on naming v2.0 of Keystone long after v3 has come to the same place.
+  if (match && !isOurs && service !== 'identity') throw onlyOthers(cloudName, service, [`v${match[1]}`])
+  // Only these two have microversions that are asked for; the others are spared the round trip.
+  const wanted = service === 'compute' || service === 'block-storage'
+  if (isOurs && !wanted) return { address: given, highest: null, lowest: null }
+
+  const root = isOurs ? `${base}/v${match[1]}/` : `${base}/`
+  const offered = await offeredVersions(new URL(root), fetchVersions)
+  const candidates = offered.filter(({ id }) => id === major || id.startsWith(`${major}.`))
+  if (!isOurs && offered.length > 0 && candidates.length === 0) {
+    throw onlyOthers(
+      cloudName,
+      service,
+      offered.map(({ id }) => id),
+    )
+  }
+  const exact = isOurs ? `v${match[1]}` : spoken[service]
   const found =
     candidates.find(({ id }) => id === exact) ?? candidates.find(({ highest }) => highest !== null)
   return {
-    address: version === undefined ? `${given}/${spoken[service]}` : given,
+    address: isOurs ? given : `${base}/${spoken[service]}`,
     highest: found?.highest ?? null,
     lowest: found?.lowest ?? null,
   }
+}
+
+function onlyOthers(cloudName: string, service: ServiceType, versions: readonly string[]): CloudError {
+  return new CloudError(
+    'CLOUD_SERVICE_MISSING',
+    `The ${service} service of cloud "${cloudName}" offers only ${versions.join(', ')}; Imagewright needs ${spoken[service]}.`,
+  )
 }
 
 /** The lower of the two microversions, but no lower than the service goes. */

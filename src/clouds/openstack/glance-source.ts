@@ -41,9 +41,9 @@ export async function openGlanceSource(
   })
   const provenBy = Object.keys(checksums) as DigestAlgorithm[]
   if (provenBy.length === 0) return source
-  const verified = (bytes: AsyncIterable<Uint8Array>, { signal }: StreamOptions) =>
+  const verified = (bytes: AsyncIterable<Uint8Array>, { compare = provenBy, signal }: StreamOptions) =>
     verifiedStream(bytes, {
-      expected: checksums,
+      expected: Object.fromEntries(compare.map((algorithm) => [algorithm, checksums[algorithm]])),
       signal,
       mismatch: (algorithm, actual) =>
         new CloudError(

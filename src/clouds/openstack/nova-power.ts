@@ -20,9 +20,10 @@ const actions: Readonly<Record<string, string>> = {
 /** Gets a server to run, from whatever state it rests in, and waits until it does. */
 export async function startServer(
   api: NovaApi,
-  server: NovaServer,
+  given: NovaServer,
   { signal }: AbortOptions,
 ): Promise<NovaServer> {
+  const server = await settled(api, given, { signal })
   if (statusOf(server) === 'running') return server
   const action = actions[server.status]
   if (action) await api.action(server, { [action]: null })
@@ -44,9 +45,10 @@ export async function startServer(
  */
 export async function stopServer(
   api: NovaApi,
-  server: NovaServer,
+  given: NovaServer,
   { signal }: AbortOptions,
 ): Promise<NovaServer> {
+  const server = await settled(api, given, { signal })
   if (statusOf(server) === 'stopped' || statusOf(server) === 'shelved') return server
   const running = server.status === 'ERROR' ? server : await startServer(api, server, { signal })
   await api.action(running, { 'os-stop': null })
@@ -58,6 +60,17 @@ export async function stopServer(
       if (statusOf(now) === 'error' && !isBusy(now)) throw stateError(api, now, 'be stopped')
       return statusOf(now) === 'stopped' && !isBusy(now)
     },
+  })
+}
+
+/** The server when the cloud has done what it is at: one that is being stopped still says that it runs. */
+async function settled(api: NovaApi, server: NovaServer, { signal }: AbortOptions): Promise<NovaServer> {
+  if (!isBusy(server)) return server
+  return api.wait(server.id, {
+    what: `to be done with ${server['OS-EXT-STS:task_state']}`,
+    deadline: startDeadline,
+    signal,
+    reached: (now) => !isBusy(now),
   })
 }
 

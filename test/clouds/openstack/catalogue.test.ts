@@ -4,18 +4,19 @@ import { endpoint, type FakeCloud, sendJson, startFakeCloud } from './fake-cloud
 
 async function pathAskedFor(
   cloud: FakeCloud,
-  service: 'image' | 'compute' | 'network' | 'block-storage',
+  service: 'identity' | 'image' | 'compute' | 'network' | 'block-storage',
   other: Partial<OpenStackSettings> = {},
 ): Promise<string | undefined> {
   await (await cloud.session(cloud.settings({}, other)).request(service, { path: 'things' })).discard()
   return cloud.seen.at(-1)?.path
 }
 
-it.each<[string, 'image' | 'compute' | 'network' | 'block-storage', string, string]>([
+it.each<[string, 'image' | 'compute' | 'network' | 'identity', string, string]>([
   ['adds the version where it is missing', 'image', '/glance', '/glance/v2/things'],
   ['adds the version of the service', 'network', '/network/', '/network/v2.0/things'],
   ['takes the version that is there', 'image', '/v2/', '/v2/things'],
   ['leaves the project behind the version', 'compute', '/v2.1/p1', '/v2.1/p1/things'],
+  ['finds v3 beside v2.0 of Keystone', 'identity', '/identity/v2.0', '/identity/v3/things'],
   ['leaves a version that only looks like one', 'image', '/v2store', '/v2store/v2/things'],
 ])('%s', async (_, service, path, expected) => {
   await using cloud = await startFakeCloud()
@@ -87,6 +88,24 @@ it.each<[string, Partial<OpenStackSettings>, 'image' | 'network', string, string
     hint: expect.stringContaining(hint),
   })
   expect(await cloud.session(cloud.settings({}, other)).has(service)).toBe(false)
+})
+
+it.each(['nowhere', 'file:///etc/passwd', 'http://'])(
+  'refuses an endpoint that is no address: %s',
+  async (url) => {
+    await using cloud = await startFakeCloud()
+    cloud.catalogue = [{ type: 'image', endpoints: [endpoint(url)] }]
+    await expect(pathAskedFor(cloud, 'image')).rejects.toMatchObject({ code: 'CLOUD_ANSWER_INVALID' })
+  },
+)
+
+it('refuses an endpoint of another version', async () => {
+  await using cloud = await startFakeCloud()
+  cloud.catalogue = [{ type: 'volume', endpoints: [endpoint(`${cloud.origin}/v1/p1`)] }]
+  await expect(pathAskedFor(cloud, 'block-storage')).rejects.toMatchObject({
+    code: 'CLOUD_SERVICE_MISSING',
+    message: expect.stringContaining('only v1; Imagewright needs v3'),
+  })
 })
 
 it('refuses a service that speaks only other versions', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { type ComputeServer, type Request, startComputeServer } from './compute-server.ts'
+import type { Request } from './compute-model.ts'
+import { type ComputeServer, startComputeServer } from './compute-server.ts'
 
 /** A server with a root volume and one for data. */
 function addServer(

@@ -56,6 +56,27 @@ describe('what is uploaded to Glance', () => {
     expect(glance.images.get(id)?.data?.equals(Buffer.concat(expected))).toBe(true)
   })
 
+  it('arrives at a server that takes it slowly as it was written', async () => {
+    const id = await create()
+    const [size, piece] = [24_000_000, 1_000_003]
+    glance.fault = async ({ image, incoming, response }) => {
+      image.record.status = 'saving'
+      const parts: Buffer[] = []
+      for await (const part of incoming) {
+        parts.push(Buffer.from(part))
+        if (parts.length % 40 === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+      }
+      store(image, Buffer.concat(parts))
+      response.writeHead(204).end()
+      return true
+    }
+    const expected = randomBytes(size)
+    await glance.service.upload(id, async (sink) => {
+      for (let at = 0; at < size; at += piece) await sink.write(expected.subarray(at, at + piece))
+    })
+    expect(glance.images.get(id)?.data?.equals(expected)).toBe(true)
+  })
+
   it('is not accepted when a byte was flipped on the way', async () => {
     const id = await create()
     glance.fault = async ({ image, incoming, response }) => {

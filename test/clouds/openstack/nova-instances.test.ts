@@ -132,16 +132,25 @@ describe('power', () => {
     })
   })
 
-  it('says why a locked or busy server is left as it is', async () => {
+  it('lets the cloud finish what it is at: a server that is being stopped does not run', async () => {
     await using compute = await startComputeServer()
-    const id = compute.addServer({ status: 'SHUTOFF', 'OS-EXT-STS:task_state': 'resize_prep' })
+    const busy = { 'OS-EXT-STS:task_state': 'powering-off' }
+    const id = compute.addServer(busy)
+    compute.servers.get(id)!.next = [{}, {}, { status: 'SHUTOFF', 'OS-EXT-STS:task_state': null }]
+    expect((await compute.instances.start(id)).status).toBe('running')
+    expect(compute.requests.flatMap(({ body }) => Object.keys(body))).toEqual(['os-start'])
+  })
+
+  it('says why a locked server is left as it is', async () => {
+    await using compute = await startComputeServer()
+    const id = compute.addServer({ status: 'SHUTOFF' })
     compute.fault = ({ method }) =>
       method === 'POST'
         ? { status: 409, body: { conflictingRequest: { message: 'Instance is locked' } } }
         : undefined
     await expect(compute.instances.start(id)).rejects.toMatchObject({
       code: 'INSTANCE_STATE',
-      message: expect.stringMatching(/SHUTOFF \(resize_prep\).*Instance is locked/),
+      message: expect.stringMatching(/SHUTOFF.*Instance is locked/),
     })
   })
 

@@ -9,5 +9,13 @@ export interface Benchmark {
   readonly goal: string
   readonly runs: number
   /** Makes the inputs in `folder` and gives who runs against whom. */
-  prepare(folder: string): Promise<{ ours: Contender; peer: Contender | null; peerMissing?: string }>
+  prepare(folder: string): Promise<Prepared>
+}
+
+export interface Prepared {
+  readonly ours: Contender
+  readonly peer: Contender | null
+  readonly peerMissing?: string
+  /** What was counted besides time, once it is over: bytes on the wire, for example. */
+  readonly remark?: () => string
 }

@@ -8,11 +8,12 @@ import { join } from 'node:path'
 import { cleaning } from './cases/cleaning.ts'
 import { compression } from './cases/compression.ts'
 import { conversion } from './cases/conversion.ts'
+import { openStack } from './cases/openstack.ts'
 import { sparse } from './cases/sparse.ts'
 import { start } from './cases/start.ts'
 import { type Race, race } from './measure.ts'
 
-const benchmarks = [...conversion, ...compression, ...sparse, ...cleaning, ...start]
+const benchmarks = [...conversion, ...compression, ...sparse, ...cleaning, ...start, ...openStack]
 const wanted = process.argv.slice(2)
 
 console.log(
@@ -24,12 +25,13 @@ for (const benchmark of benchmarks) {
   if (wanted.length > 0 && !wanted.includes(benchmark.id)) continue
   const folder = await mkdtemp(join(process.env.BENCH_FOLDER ?? tmpdir(), 'imagewright-bench-'))
   try {
-    const { ours, peer, peerMissing } = await benchmark.prepare(folder)
+    const { ours, peer, peerMissing, remark } = await benchmark.prepare(folder)
     const result = await race(ours, peer, benchmark.runs)
+    const counted = remark ? `; ${remark()}` : ''
     console.log(
       row([
         benchmark.id,
-        benchmark.title,
+        `${benchmark.title}${counted}`,
         benchmark.goal,
         ...figures(result, peer?.name ?? peerMissing ?? 'none'),
       ]),

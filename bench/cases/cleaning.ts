@@ -49,7 +49,11 @@ function cleaningOf(how: string, options: string[]): Benchmark {
 }
 
 /** The testbed's Debian guest with half a gigabyte more in 12,000 files, as a server that has been in use. Needs root. */
-async function buildLargeDebianGuest(path: string, folder: string): Promise<void> {
+export async function buildLargeDebianGuest(
+  path: string,
+  folder: string,
+  size: number = 4 * GiB,
+): Promise<void> {
   const small = join(folder, 'small.raw')
   const tree = join(folder, 'tree')
   await buildDebianGuest(small)
@@ -57,7 +61,6 @@ async function buildLargeDebianGuest(path: string, folder: string): Promise<void
   const { offset } = layOutDisk('dos', 0).root
   await runProgram('debugfs', ['-R', `rdump / ${tree}`, `${small}?offset=${offset}`], { timeout: 300_000 })
   await writeUsedData(join(tree, 'srv', 'data'))
-  const size = 4 * GiB
   const image = await open(path, 'w')
   try {
     await image.truncate(size)
@@ -83,7 +86,7 @@ async function copy(from: string, to: string): Promise<void> {
   await runProgram('cp', ['--sparse=always', from, to], { timeout: 120_000 })
 }
 
-async function isInstalled(program: string): Promise<boolean> {
+export async function isInstalled(program: string): Promise<boolean> {
   return runProgram(program, ['--version'], { timeout: 10_000 }).then(
     () => true,
     () => false,

@@ -211,7 +211,11 @@ describeWith(['mke2fs', 'e2fsck', 'debugfs'], 'disk-image files and stored image
       image: { format: 'qcow2', checksums: { sha256: expected } },
     })
     const downloaded = await site.imagewright.downloadImage('local:verbatim', path('back.qcow2'))
-    expect(downloaded).toMatchObject({ digests: { sha256: expected }, compared: ['sha256'], path: path('back.qcow2') })
+    expect(downloaded).toMatchObject({
+      digests: { sha256: expected },
+      compared: ['sha256'],
+      path: path('back.qcow2'),
+    })
     expect(await sha256Of(path('back.qcow2'))).toBe(expected)
     const output = new PassThrough()
     const received = buffer(output)

@@ -1,4 +1,5 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { stringify } from 'yaml'
@@ -6,6 +7,7 @@ import { type FaultProxy, startFaultProxy } from '../testbed/fault-proxy.ts'
 import { cloudsEntries } from '../testbed/openstack/clouds-yaml.ts'
 import type { OpenStack } from '../testbed/openstack/openstack.ts'
 import { startOpenStack } from '../testbed/openstack/start-openstack.ts'
+import { stopOpenStack } from '../testbed/openstack/stop-openstack.ts'
 import { imagewright } from './inputs.ts'
 import type { Contender } from './measure.ts'
 
@@ -20,17 +22,25 @@ export interface OpenStackPair {
   /** Deletes every image. */
   empty(cloud: 'east' | 'west'): Promise<void>
   upload(cloud: 'east' | 'west', image: { name: string; path: string; format: string }): Promise<void>
+  close(): Promise<void>
 }
 
 let pair: Promise<OpenStackPair> | undefined
 
-/** Started once for all benchmarks of a run. */
-export function openStackPair(folder: string): Promise<OpenStackPair> {
-  pair ??= start(folder)
+/** Started once for all benchmarks of a run, in a folder of its own: those of the benchmarks go with them. */
+export function openStackPair(): Promise<OpenStackPair> {
+  pair ??= start()
   return pair
 }
 
-async function start(folder: string): Promise<OpenStackPair> {
+/** Stops the pair, if it was started. */
+export async function closeOpenStackPair(): Promise<void> {
+  const started = await pair?.catch(() => null)
+  await started?.close()
+}
+
+async function start(): Promise<OpenStackPair> {
+  const folder = await mkdtemp(join(tmpdir(), 'imagewright-os-'))
   const east = await startOpenStack({ folder: join(folder, 'e'), name: 'east', services: 'images' })
   const west = await startOpenStack({ folder: join(folder, 'w'), name: 'west', services: 'images' })
   const proxies = { east: await proxyOf(east), west: await proxyOf(west) }
@@ -54,6 +64,11 @@ async function start(folder: string): Promise<OpenStackPair> {
     async upload(cloud, { name, path, format }) {
       const described = ['--disk-format', format, '--container-format', 'bare', '--file', path]
       await client(cloud, 'image', 'create', ...described, name)
+    },
+    async close() {
+      for (const proxy of Object.values(proxies)) await proxy[Symbol.asyncDispose]()
+      for (const provider of [east, west]) await stopOpenStack(provider.folder)
+      await rm(folder, { recursive: true, force: true })
     },
   }
 }

@@ -5,6 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { availableParallelism, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
+import type { Benchmark } from './benchmark.ts'
 import { cleaning } from './cases/cleaning.ts'
 import { compression } from './cases/compression.ts'
 import { conversion } from './cases/conversion.ts'
@@ -12,6 +13,7 @@ import { openStack } from './cases/openstack.ts'
 import { sparse } from './cases/sparse.ts'
 import { start } from './cases/start.ts'
 import { type Race, race } from './measure.ts'
+import { closeOpenStackPair } from './openstack-pair.ts'
 
 const benchmarks = [...conversion, ...compression, ...sparse, ...cleaning, ...start, ...openStack]
 const wanted = process.argv.slice(2)
@@ -21,8 +23,14 @@ console.log(
 )
 console.log('| | job | goal | ours | peer | ratio | our memory |')
 console.log('|---|---|---|---|---|---|---|')
-for (const benchmark of benchmarks) {
-  if (wanted.length > 0 && !wanted.includes(benchmark.id)) continue
+try {
+  for (const benchmark of benchmarks)
+    if (wanted.length === 0 || wanted.includes(benchmark.id)) await run(benchmark)
+} finally {
+  await closeOpenStackPair()
+}
+
+async function run(benchmark: Benchmark): Promise<void> {
   const folder = await mkdtemp(join(process.env.BENCH_FOLDER ?? tmpdir(), 'imagewright-bench-'))
   try {
     const { ours, peer, peerMissing, remark } = await benchmark.prepare(folder)

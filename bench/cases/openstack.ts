@@ -91,7 +91,7 @@ async function onPair(folder: string, prepare: (context: Context) => Promise<Pre
   if (!(await isInstalled('openstack'))) {
     throw new Error('OpenStack is not installed: bash testbed/install-testbed.sh')
   }
-  return prepare({ pair: await openStackPair(folder), home: join(folder, 'home') })
+  return prepare({ pair: await openStackPair(), home: join(folder, 'home') })
 }
 
 /** A shell line of the official client, as people write it down. */

@@ -9,6 +9,7 @@ export const flavors = {
   tiny: { ram: 256, vcpus: 1, disk: 1 },
   small: { ram: 512, vcpus: 1, disk: 3 },
   medium: { ram: 1024, vcpus: 2, disk: 5 },
+  large: { ram: 512, vcpus: 1, disk: 10 },
   diskless: { ram: 256, vcpus: 1, disk: 0 },
 } as const
 

@@ -52,6 +52,7 @@ async function forbidInstances(
 
 /** This machine has the first address on it, so that tests reach the guests. */
 async function makeNetwork(sandbox: Sandbox, administrator: Administrator, url: string): Promise<void> {
+  await waitForAgents(administrator, url)
   const made = await administrator('POST', `${url}/v2.0/networks`, z.object({ network: withId }), {
     network: { name: networkName, shared: true },
   })
@@ -70,6 +71,23 @@ async function makeNetwork(sandbox: Sandbox, administrator: Administrator, url: 
         () => true,
         () => undefined,
       ),
+  })
+}
+
+/** A network that is there before the agents is not given a DHCP server for a long time. */
+async function waitForAgents(administrator: Administrator, url: string): Promise<void> {
+  const shape = z.object({ agents: z.array(z.object({ binary: z.string(), alive: z.boolean() })) })
+  await poll({
+    what: 'the agents of the network service',
+    deadline: 120_000,
+    interval: 200,
+    maximumInterval: 500,
+    attempt: async () => {
+      const { agents } = await administrator('GET', `${url}/v2.0/agents`, shape)
+      const alive = agents.filter((agent) => agent.alive).map(({ binary }) => binary)
+      const needed = ['neutron-dhcp-agent', 'neutron-linuxbridge-agent']
+      return needed.every((binary) => alive.includes(binary)) || undefined
+    },
   })
 }
 

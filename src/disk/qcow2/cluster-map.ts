@@ -100,6 +100,8 @@ async function readL1(
       { details: sizeField },
     )
   }
+  // A table without entries is nowhere.
+  if (l1Size === 0) return Buffer.alloc(0)
   const details = { offset: headerFields.l1_table_offset.offset, l1TableOffset }
   if (l1TableOffset % clusterSize !== 0) {
     throw new DiskError('IMAGE_HEADER_INVALID', `${name}: the L1 table is not aligned to a cluster.`, {
@@ -111,7 +113,7 @@ async function readL1(
       details,
     })
   }
-  if (l1Size > 0 && l1TableOffset < clusterSize) {
+  if (l1TableOffset < clusterSize) {
     throw new DiskError('IMAGE_OVERLAP', `${name}: the L1 table lies on the header.`, { details })
   }
   const l1 = Buffer.alloc(entries * tableEntry.bytes)

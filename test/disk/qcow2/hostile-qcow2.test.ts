@@ -64,6 +64,15 @@ describe('openQcow2 on a header that lies', () => {
     })
   }
 
+  test('does not ask where the L1 table of an empty disk is', async () => {
+    const image = Buffer.from(valid)
+    setField(image, 'size', 0n)
+    setField(image, 'l1_size', 0)
+    setField(image, 'l1_table_offset', 2n ** 40n + 1n)
+    const disk = await openQcow2(memorySource(image))
+    expect(disk.size).toBe(0)
+  })
+
   test('names an unknown feature by the image’s own table, without what could disturb a terminal', async () => {
     const image = Buffer.from(valid)
     setField(image, 'incompatible_features', 2n ** 9n)

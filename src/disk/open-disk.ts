@@ -1,6 +1,7 @@
 import type { AbortOptions } from '../core/abort.ts'
 import type { RandomAccessSource } from '../transfer/byte-source.ts'
 import type { Disk } from './disk.ts'
+import { formatReader, isDiskFormat } from './format-readers.ts'
 import { assertAccepted } from './safety/assert-accepted.ts'
 import { checkGuestDisk } from './safety/check-guest-disk.ts'
 import { checkImage, type SafetyVerdict } from './safety/check-image.ts'
@@ -37,7 +38,9 @@ export async function openCheckedDisk(
       signal,
     })
     assertAccepted(found, source.name)
-    const disk = await openReader(source, found.format, options)
+    if (!isDiskFormat(found.format)) throw new Error(`Accepted, and cannot be read: ${found.format}`)
+    const reader = await formatReader(found.format)
+    const disk = await reader.open(source, { allowOtherFilesWithin, signal })
     opened = disk
     const verdict = takesOtherFiles(found) ? await withGuestDisk(found, disk, { signal }) : found
     assertAccepted(verdict, source.name)
@@ -46,26 +49,6 @@ export async function openCheckedDisk(
     await (opened ?? source).close()
     throw error
   }
-}
-
-async function openReader(
-  source: RandomAccessSource,
-  format: string,
-  { allowOtherFilesWithin: folder, signal }: OpenCheckedDiskOptions,
-): Promise<Disk> {
-  if (format === 'raw') {
-    const { openRaw } = await import('./raw/raw-reader.ts')
-    return openRaw(source)
-  }
-  const { openQcow2 } = await import('./qcow2/qcow2-reader.ts')
-  if (folder === undefined) return openQcow2(source, { signal })
-  const { allowBackingWithin } = await import('./qcow2/allow-backing-within.ts')
-  const { allowDataFileWithin } = await import('./qcow2/allow-data-file-within.ts')
-  return openQcow2(source, {
-    signal,
-    openBacking: allowBackingWithin(folder),
-    openDataFile: allowDataFileWithin(folder),
-  })
 }
 
 /** Told from the warnings that an accepted image has for its other files. */

@@ -2,10 +2,6 @@ import type { AbortOptions } from '../core/abort.ts'
 import { KiB } from '../core/bytes.ts'
 import { type FormatMatch, findSignatures, mayHoldBootRecord, type RecognisedFormat } from './signatures.ts'
 
-/** The formats that can be read. */
-export const diskFormats = ['raw', 'qcow2'] as const
-export type DiskFormat = (typeof diskFormats)[number]
-
 /** What the bytes of a file look like. Nothing here is trusted: `checkImage` decides what may be handled. */
 export interface Probe {
   /** The one format the content has; `raw` when it has no signature, `null` when several formats claim it. */

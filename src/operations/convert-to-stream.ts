@@ -2,7 +2,7 @@ import type { Writable } from 'node:stream'
 import type { AbortOptions } from '../core/abort.ts'
 import { writeDisk } from '../disk/write-disk.ts'
 import { createStreamSink } from '../transfer/stream-sink.ts'
-import { checkCompression } from './check-compression.ts'
+import { checkWriteOptions } from './check-write-options.ts'
 import { openDiskFile } from './convert-image.ts'
 import { OperationError } from './errors.ts'
 import type { ConvertRequest } from './requests.ts'
@@ -16,6 +16,7 @@ export async function convertToStream({
   output,
   signal,
   format,
+  subformat,
   inputFormat,
   allowBacking = false,
   compression,
@@ -27,7 +28,7 @@ export async function convertToStream({
       hint: 'Give --format.',
     })
   }
-  checkCompression({ format, compression, clusterSize })
+  checkWriteOptions({ format, subformat, compression, clusterSize })
   // Made first: whoever reads at the other end learns in any case when nothing more is coming.
   const sink = createStreamSink(output, 'stdout')
   try {
@@ -37,6 +38,7 @@ export async function convertToStream({
     )
     await writeDisk(source.disk, sink, {
       format,
+      ...(subformat ? { subformat } : {}),
       ...(compression ? { compression } : {}),
       ...(level === undefined ? {} : { level }),
       ...(clusterSize === undefined ? {} : { clusterSize }),

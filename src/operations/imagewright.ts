@@ -14,7 +14,7 @@ import { isOutputFormat } from '../disk/write-disk.ts'
 import type { CleaningPlan } from '../guest/cleaning/plan.ts'
 import type { JobRecord, RecordedEvent } from '../jobs/job-record.ts'
 import type { Jobs } from '../jobs/open-jobs.ts'
-import { checkCompression } from './check-compression.ts'
+import { checkWriteOptions } from './check-write-options.ts'
 import type { CleanedInPlace } from './clean-in-place.ts'
 import { type CleaningInput, cleaningInput } from './cleaning-input.ts'
 import { type CloudAccess, openCloudAccess } from './cloud-access.ts'
@@ -420,7 +420,7 @@ function outputFile(path: string, { format, ...rest }: FileRequest): FileInput {
     path: resolve(path),
     format: format ?? outputFormatOf(path),
   })
-  checkCompression(file)
+  checkWriteOptions(file)
   return file
 }
 

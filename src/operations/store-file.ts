@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
+import { basename } from 'node:path'
 import { z } from 'zod'
 import type { AbortOptions } from '../core/abort.ts'
 import type { Plain } from '../core/json.ts'
@@ -23,6 +24,8 @@ import { progressOf } from './progress.ts'
 export const fileInput = z.strictObject({
   path: z.string(),
   format: z.enum(outputFormats),
+  /** A kind of the format; the usual one when absent. */
+  subformat: z.string().optional(),
   compression: z.enum(['zlib', 'zstd']).optional(),
   level: z.number().int().optional(),
   clusterSize: z.number().int().optional(),
@@ -146,6 +149,8 @@ async function verifyFile(
 export function writeOptions(file: FileInput) {
   return {
     format: file.format,
+    fileName: basename(file.path),
+    ...(file.subformat ? { subformat: file.subformat } : {}),
     ...(file.compression ? { compression: file.compression } : {}),
     ...(file.level === undefined ? {} : { level: file.level }),
     ...(file.clusterSize === undefined ? {} : { clusterSize: file.clusterSize }),

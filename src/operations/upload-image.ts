@@ -74,6 +74,7 @@ function checkFormat(cloud: Cloud, { record, clean, storage, file }: UploadImage
   if (!formats.includes(diskFormat)) throw unsupported(cloud, `the format "${diskFormat}"`, formats)
   const changes = {
     '--clean': clean,
+    '--subformat': storage.subformat,
     '--compress': storage.compression,
     '--format': storage.format,
     '--allow-backing': file.allowBacking,
@@ -101,6 +102,7 @@ function containerOf(
   if (record.diskFormat !== undefined) return { verbatim: true, format: record.diskFormat, storage }
   const verbatim =
     !clean &&
+    !storage.subformat &&
     !storage.compression &&
     !file.allowBacking &&
     (storage.format ?? format) === format &&

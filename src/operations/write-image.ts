@@ -79,6 +79,7 @@ async function writeContainer(
     async (sink) => {
       await writeDisk(digested.disk, sink, {
         format,
+        ...(storage.subformat ? { subformat: storage.subformat } : {}),
         ...(storage.compression ? { compression: storage.compression } : {}),
         signal,
         ...(passes ? {} : { onProgress }),

@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander'
+import { diskFormats } from '../../disk/format-readers.ts'
 import type { InspectOptions } from '../../operations/inspect-thing.ts'
 import { cancellable } from '../cancellable.ts'
 import { exitCodes } from '../failure.ts'
@@ -12,7 +13,7 @@ export function addInspectCommand(program: Command): void {
     .description(
       'Shows format, sizes, the safety verdict, partitions, file systems and the system inside. Changes nothing, and reads only what it needs. The exit code is 1 when the image is refused.',
     )
-    .addOption(new Option('--format <format>', 'what it is declared to be').choices(['raw', 'qcow2']))
+    .addOption(new Option('--format <format>', 'what it is declared to be').choices(diskFormats))
     .option('--allow-backing', 'follow a backing or data file, in the same folder as the image')
   common(command, [
     'imagewright inspect disk.qcow2',

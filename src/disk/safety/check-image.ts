@@ -1,11 +1,8 @@
 import type { AbortOptions } from '../../core/abort.ts'
-import { formatSize } from '../../core/bytes.ts'
 import type { RandomAccessSource } from '../../transfer/byte-source.ts'
+import { formatReader } from '../format-readers.ts'
 import { probeFormat } from '../probe.ts'
 import { checkFormat } from './check-format.ts'
-import { checkGuestDisk } from './check-guest-disk.ts'
-import { checkQcow2 } from './check-qcow2.ts'
-import { Findings } from './findings.ts'
 import { defaultLimits } from './limits.ts'
 import type { SafetyCheckResult, SafetyLimits, SafetyVerdict } from './verdict.ts'
 
@@ -31,23 +28,12 @@ export async function checkImage(
   const allLimits = { ...defaultLimits, ...limits }
   const { format, title, results } = checkFormat(await probeFormat(source, { signal }), declared)
   if (format === null) return verdict(title, null, results)
-  if (format === 'raw') {
-    const checks = [...results, ...checkSize(source.size, allLimits)]
-    // A boot area that was declared raw and is an ISO or LUKS disk has been reported already.
-    return verdict(title, source.size, [...checks, ...(await checkGuestDisk(source, { signal }))])
-  }
-  const { virtualSize, checks } = await checkQcow2(source, { allowOtherFiles, limits: allLimits, signal })
+  const { virtualSize, checks } = await (await formatReader(format)).check(source, {
+    allowOtherFiles,
+    limits: allLimits,
+    signal,
+  })
   return verdict(title, virtualSize, [...results, ...checks])
-}
-
-function checkSize(size: number, limits: SafetyLimits): SafetyCheckResult[] {
-  const findings = new Findings({ 'raw.size': 'The disk is no larger than the limit.' })
-  if (size > limits.virtualSize) {
-    findings.refuse('raw.size', 'IMAGE_SIZE_LIMIT', undefined, () => {
-      return `The disk has ${formatSize(size)}, more than the limit of ${formatSize(limits.virtualSize)}.`
-    })
-  }
-  return findings.results()
 }
 
 function verdict(format: string, virtualSize: number | null, checks: SafetyCheckResult[]): SafetyVerdict {

@@ -1,23 +1,19 @@
 import type { AbortOptions } from '../../core/abort.ts'
 import type { RandomAccessSource } from '../../transfer/byte-source.ts'
+import type { CheckContainerOptions, ContainerCheck } from '../format-reader.ts'
 import { type Qcow2Header, readQcow2Header } from '../qcow2/qcow2-header.ts'
 import { openQcow2 } from '../qcow2/qcow2-reader.ts'
 import { checkGuestDisk } from './check-guest-disk.ts'
 import { checkQcow2Header } from './check-qcow2-header.ts'
 import { checkQcow2Tables } from './check-qcow2-tables.ts'
 import { Findings } from './findings.ts'
-import type { SafetyCheckResult, SafetyLimits } from './verdict.ts'
-
-export interface CheckQcow2Options extends AbortOptions {
-  readonly allowOtherFiles: boolean
-  readonly limits: SafetyLimits
-}
+import type { SafetyCheckResult } from './verdict.ts'
 
 /** The checks of a qcow2 image: header, tables, guest's disk. The next only when the one before refused nothing. */
 export async function checkQcow2(
   source: RandomAccessSource,
-  options: CheckQcow2Options,
-): Promise<{ virtualSize: number | null; checks: SafetyCheckResult[] }> {
+  options: CheckContainerOptions,
+): Promise<ContainerCheck> {
   const { signal } = options
   const findings = new Findings({
     'qcow2.header': 'Every field of the header has a value the format allows.',

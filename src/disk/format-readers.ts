@@ -1,0 +1,20 @@
+import type { FormatReader } from './format-reader.ts'
+
+const readers = {
+  raw: async () => (await import('./raw/raw-format.ts')).rawFormat,
+  qcow2: async () => (await import('./qcow2/qcow2-format.ts')).qcow2Format,
+} as const satisfies Readonly<Record<string, () => Promise<FormatReader>>>
+
+export type DiskFormat = keyof typeof readers
+
+/** The formats that can be read. */
+export const diskFormats: readonly DiskFormat[] = ['raw', 'qcow2']
+
+export function isDiskFormat(name: string): name is DiskFormat {
+  return Object.hasOwn(readers, name)
+}
+
+/** Loaded when it is used: most runs of the command line need one format. */
+export function formatReader(format: DiskFormat): Promise<FormatReader> {
+  return readers[format]()
+}

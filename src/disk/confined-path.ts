@@ -1,6 +1,6 @@
 import { realpath, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { DiskError } from '../errors.ts'
+import { DiskError } from './errors.ts'
 
 /**
  * The real path of a regular file an image names, when it lies directly in the folder. A name in an image is an attacker's way
@@ -21,6 +21,8 @@ export async function confinedPath(folder: string, name: string): Promise<string
   throw new DiskError(
     'IMAGE_UNSAFE_NAME',
     `The image names the file ${JSON.stringify(name)}, which is not the plain name of a file in its own folder.`,
-    { hint: 'Put both files into one folder and rebase the image to the plain name: qemu-img rebase -u.' },
+    {
+      hint: 'Put all files of the image into one folder and let it name them without one: for a qcow2, qemu-img rebase -u.',
+    },
   )
 }

@@ -2,27 +2,30 @@ import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { MiB } from '../../core/bytes.ts'
 import { siblingModule } from '../../transfer/sibling-module.ts'
-import type { CompressorAnswer, CompressorRequest } from './cluster-compressor-worker.ts'
-import type { ClusterCompression } from './compress-clusters.ts'
+import type { CompressorAnswer, CompressorRequest } from './block-compressor-worker.ts'
+import { type BlockCompression, compressBound } from './compress-blocks.ts'
 
-/** Clusters to be compressed; `input` is theirs one behind the other. */
-export interface ClusterBatch {
+/** Blocks to be compressed: `input` is theirs one behind the other, `output` a whole buffer of `bufferSize`. */
+export interface BlockBatch {
   readonly input: Uint8Array<ArrayBuffer>
   readonly output: Uint8Array<ArrayBuffer>
 }
 
-export interface CompressedBatch extends ClusterBatch {
-  /** As `compressClusters` gives them; the data lie in `output`, those of incompressible clusters in `input`. */
+export interface CompressedBatch extends BlockBatch {
+  /** As `compressBlocks` gives them; the data lie in `output`, those of blocks kept as they are in `input`. */
   readonly sizes: Uint32Array<ArrayBufferLike>
 }
 
-export interface ClusterCompressor {
-  /** Bytes of a full batch: several clusters, since a message to a thread costs as much as a small one. */
+export interface BlockCompressor {
+  readonly compression: BlockCompression
+  /** Bytes of a full batch: several blocks, since a message to a thread costs as much as a small one. */
   readonly batchSize: number
+  /** Bytes of a buffer that holds a full batch, and also what becomes of it. */
+  readonly bufferSize: number
   /** Batches that keep all threads busy; more only take memory. */
   readonly inFlight: number
   /** Batches come back in any order. Their buffers belong to the compressor until then. */
-  compress(batch: ClusterBatch): Promise<CompressedBatch>
+  compress(batch: BlockBatch): Promise<CompressedBatch>
   close(): Promise<void>
 }
 
@@ -30,13 +33,15 @@ export interface ClusterCompressor {
 const maximumThreads = 8
 
 /**
- * The compressor leaves a buffer behind for every cluster. They are freed when those of a thread exceed half of its
+ * The compressor leaves a buffer behind for every block. They are freed when those of a thread exceed half of its
  * heap's limit, so a small limit, which its few objects never reach, keeps them to 16 MiB instead of 64.
  */
 const resourceLimits = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 32 }
 
-/** A thread per core, at most 8, compressing clusters. Memory is about 30 MiB a thread and 2 batches. */
-export function openClusterCompressor(options: ClusterCompression): ClusterCompressor {
+/** A thread per core, at most 8, compressing blocks. Memory is about 30 MiB a thread and 2 batches. */
+export function openBlockCompressor(compression: BlockCompression): BlockCompressor {
+  const { blockSize } = compression
+  const batchSize = Math.max(MiB, blockSize)
   const waiting = new Map<number, PromiseWithResolvers<CompressedBatch>>()
   const threads = Math.min(availableParallelism(), maximumThreads)
   const workers = Array.from({ length: threads }, startWorker)
@@ -44,8 +49,8 @@ export function openClusterCompressor(options: ClusterCompression): ClusterCompr
   let failure: Error | null = null
 
   function startWorker(): Worker {
-    const worker = new Worker(siblingModule('cluster-compressor-worker', import.meta.url), {
-      workerData: options,
+    const worker = new Worker(siblingModule('block-compressor-worker', import.meta.url), {
+      workerData: compression,
       execArgv: [],
       resourceLimits,
     })
@@ -65,7 +70,9 @@ export function openClusterCompressor(options: ClusterCompression): ClusterCompr
   }
 
   return {
-    batchSize: Math.max(MiB, options.clusterSize),
+    compression,
+    batchSize,
+    bufferSize: (batchSize / blockSize) * compressBound(blockSize),
     inFlight: threads + 2,
     async compress({ input, output }) {
       if (failure) throw failure

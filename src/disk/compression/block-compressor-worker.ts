@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import { type ClusterCompression, compressClusters } from './compress-clusters.ts'
+import { type BlockCompression, compressBlocks } from './compress-blocks.ts'
 
 /** One batch on its way to a worker and back; its buffers are handed over, not copied. */
 export interface CompressorRequest {
@@ -12,10 +12,10 @@ export interface CompressorAnswer extends CompressorRequest {
   readonly sizes: Uint32Array<ArrayBufferLike>
 }
 
-const compression: ClusterCompression = workerData
+const compression: BlockCompression = workerData
 
 parentPort?.on('message', ({ id, input, output }: CompressorRequest) => {
-  const sizes = compressClusters(input, output, compression)
+  const sizes = compressBlocks(input, output, compression)
   const answer: CompressorAnswer = { id, input, output, sizes }
   parentPort?.postMessage(answer, [input.buffer, output.buffer])
 })

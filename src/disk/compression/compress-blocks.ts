@@ -1,0 +1,66 @@
+import { constants, deflateRawSync, deflateSync, zstdCompressSync } from 'node:zlib'
+
+/** `deflate` is the bare stream of RFC 1951, `zlib` the same with the header and checksum of RFC 1950. */
+export type CompressionMethod = 'deflate' | 'zlib' | 'zstd'
+
+export interface BlockCompression {
+  readonly method: CompressionMethod
+  /** In the algorithm's own scale. */
+  readonly level: number
+  /** Bytes. */
+  readonly blockSize: number
+  /** Bits of the window of `deflate` and `zlib`; 15, the largest, when absent. */
+  readonly windowBits?: number
+  /** Whether a block that does not become smaller is left as it is, where the format can say so. */
+  readonly keepIncompressible: boolean
+}
+
+/** Bytes that a block takes at most when it is compressed, whatever is in it. */
+export function compressBound(blockSize: number): number {
+  // Stored blocks of deflate and raw blocks of zstd cost a few bytes per 16 KiB; header, checksum and end come on top.
+  return blockSize + Math.ceil(blockSize / 256) + 64
+}
+
+/**
+ * Compresses blocks one by one into `output`, one behind the other; room for `compressBound` of each is always enough.
+ * @returns for every block the bytes it takes: 0 for one of zeros; all of a block when it was kept as it is, in which
+ *   case nothing is written to `output`
+ */
+export function compressBlocks(
+  input: Uint8Array,
+  output: Uint8Array,
+  compression: BlockCompression,
+): Uint32Array {
+  const { blockSize, keepIncompressible } = compression
+  const sizes = new Uint32Array(input.length / blockSize)
+  const zeros = Buffer.alloc(blockSize)
+  let used = 0
+  for (let index = 0; index < sizes.length; index += 1) {
+    const block = input.subarray(index * blockSize, (index + 1) * blockSize)
+    if (zeros.equals(block)) continue
+    const compressed = compressBlock(block, compression)
+    const kept = keepIncompressible && compressed.length >= blockSize
+    sizes[index] = kept ? blockSize : compressed.length
+    if (kept) continue
+    output.set(compressed, used)
+    used += compressed.length
+  }
+  return sizes
+}
+
+function compressBlock(block: Uint8Array, { method, level, windowBits = 15 }: BlockCompression): Buffer {
+  // One chunk that holds any result: a second one would have to be joined to it.
+  const chunkSize = compressBound(block.length)
+  switch (method) {
+    case 'deflate':
+      return deflateRawSync(block, { level, windowBits, memLevel: 9, chunkSize })
+    case 'zlib':
+      return deflateSync(block, { level, windowBits, memLevel: 9, chunkSize })
+    case 'zstd':
+      return zstdCompressSync(block, {
+        params: { [constants.ZSTD_c_compressionLevel]: level },
+        pledgedSrcSize: block.length,
+        chunkSize,
+      })
+  }
+}

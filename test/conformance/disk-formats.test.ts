@@ -1,0 +1,31 @@
+import { outputTraits } from '../../src/disk/output-traits.ts'
+import { type OutputFormat, outputFormats, writeDisk } from '../../src/disk/write-disk.ts'
+import { describeWrittenFormat, type WrittenFormat } from './disk-format-conformance.ts'
+
+/** What differs from format to format; whatever is left out is as most have it. */
+type Peculiarities = Partial<Omit<WrittenFormat, 'format' | 'subformat' | 'extension'>>
+
+/** One entry per format that can be written; a function where its subformats differ. */
+const peculiarities: Readonly<Record<OutputFormat, Peculiarities | ((subformat: string) => Peculiarities)>> =
+  {
+    qcow2: { qemuDriver: 'qcow2', qemuChecks: true },
+    raw: { qemuDriver: 'raw' },
+  }
+
+const usual = {
+  qemuDriver: null,
+  qemuChecks: false,
+  granule: 1,
+  isSparse: true,
+  repeatably: writeDisk,
+} satisfies Peculiarities
+
+// Compressions are left to the tests of their formats: every one takes threads of its own, which takes its time.
+for (const format of outputFormats) {
+  const { extensions, subformats } = outputTraits[format]
+  const own = peculiarities[format]
+  for (const subformat of subformats.length === 0 ? [null] : subformats) {
+    const peculiar = typeof own === 'function' ? own(subformat ?? '') : own
+    describeWrittenFormat({ ...usual, ...peculiar, format, subformat, extension: extensions[0] })
+  }
+}

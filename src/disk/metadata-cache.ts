@@ -1,8 +1,8 @@
-import type { AbortOptions } from '../../core/abort.ts'
-import { KiB } from '../../core/bytes.ts'
-import type { RandomAccessSource } from '../../transfer/byte-source.ts'
+import type { AbortOptions } from '../core/abort.ts'
+import { KiB } from '../core/bytes.ts'
+import type { RandomAccessSource } from '../transfer/byte-source.ts'
 
-/** An L2 table of any cluster size is a whole number of blocks, or lies inside one. */
+/** A qcow2 L2 table of any cluster size is a whole number of blocks, or lies inside one. */
 export const metadataBlockSize = 64 * KiB
 const maximumBlocks = 64
 
@@ -11,7 +11,7 @@ export type ReadMetadataBlock = (position: number, options: AbortOptions) => Pro
 
 /**
  * The blocks of the file that hold tables, the most recently used 4 MiB of them: whole blocks instead of tables, so
- * that the small tables of small clusters are fetched together and large ones piece by piece.
+ * that small tables are fetched together and large ones piece by piece.
  */
 export function metadataCache(source: RandomAccessSource): ReadMetadataBlock {
   const blocks = new Map<number, Promise<Buffer>>()

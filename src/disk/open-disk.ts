@@ -1,13 +1,17 @@
 import type { AbortOptions } from '../core/abort.ts'
 import type { RandomAccessSource } from '../transfer/byte-source.ts'
 import type { Disk } from './disk.ts'
-import { formatReader, isDiskFormat } from './format-readers.ts'
+import { formatReader } from './format-readers.ts'
 import { assertAccepted } from './safety/assert-accepted.ts'
 import { checkGuestDisk } from './safety/check-guest-disk.ts'
-import { checkImage, type SafetyVerdict } from './safety/check-image.ts'
+import type { SafetyVerdict } from './safety/check-image.ts'
+import { judgeImage } from './safety/judge-image.ts'
+import type { WrappingName } from './wrapping/wrapping.ts'
 
 export interface OpenCheckedDiskOptions extends AbortOptions {
-  /** The container format it is declared to have; told from the content when absent. */
+  /**
+   * The container format it is declared to have, with its wrapping (`raw.gz`, `gcp`); told from the content when absent.
+   */
   format?: string
   /** Folder within which a backing file and an external data file may be followed; refused when absent. */
   allowOtherFilesWithin?: string
@@ -15,7 +19,10 @@ export interface OpenCheckedDiskOptions extends AbortOptions {
 
 export interface CheckedDisk extends AsyncDisposable {
   readonly disk: Disk
+  /** Of the container as a whole: `qcow2`, `raw.gz`, `gcp`. */
   readonly format: string
+  /** What the disk is wrapped in, outermost first; empty when it is bare. */
+  readonly wrapping: readonly WrappingName[]
   readonly verdict: SafetyVerdict
   readonly source: RandomAccessSource
 }
@@ -29,24 +36,53 @@ export async function openCheckedDisk(
   source: RandomAccessSource,
   options: OpenCheckedDiskOptions = {},
 ): Promise<CheckedDisk> {
-  let opened: Disk | undefined
+  const { verdict, checked } = await openJudgedDisk(source, options)
+  if (checked) return checked
+  assertAccepted(verdict, source.name)
+  throw new Error(`Accepted, and not opened: ${verdict.format}`)
+}
+
+export interface JudgedDisk {
+  readonly verdict: SafetyVerdict
+  /** Null when the verdict refuses the image; its source is closed then. */
+  readonly checked: CheckedDisk | null
+}
+
+/** `openCheckedDisk` for those who want to say why an image is refused; takes the source over in the same way. */
+export async function openJudgedDisk(
+  source: RandomAccessSource,
+  options: OpenCheckedDiskOptions = {},
+): Promise<JudgedDisk> {
+  const { format: declared, allowOtherFilesWithin, signal } = options
+  let close = () => source.close()
   try {
-    const { format, allowOtherFilesWithin, signal } = options
-    const found = await checkImage(source, {
-      ...(format ? { format } : {}),
+    const { verdict, inner, release } = await judgeImage(source, {
+      ...(declared ? { format: declared } : {}),
       allowOtherFiles: allowOtherFilesWithin !== undefined,
       signal,
     })
-    assertAccepted(found, source.name)
-    if (!isDiskFormat(found.format)) throw new Error(`Accepted, and cannot be read: ${found.format}`)
-    const reader = await formatReader(found.format)
-    const disk = await reader.open(source, { allowOtherFilesWithin, signal })
-    opened = disk
-    const verdict = takesOtherFiles(found) ? await withGuestDisk(found, disk, { signal }) : found
-    assertAccepted(verdict, source.name)
-    return { disk, format: found.format, verdict, source, [Symbol.asyncDispose]: () => disk.close() }
+    close = async () => {
+      await release()
+      await source.close()
+    }
+    if (!verdict.accepted || !inner) {
+      await close()
+      return { verdict, checked: null }
+    }
+    const reader = await formatReader(inner.format)
+    const image = inner.image === source ? source : { ...inner.image, close }
+    const disk = await reader.open(image, { allowOtherFilesWithin, signal })
+    close = () => disk.close()
+    const { format, wrapping } = verdict
+    const whole = takesOtherFiles(verdict) ? await withGuestDisk(verdict, disk, { signal }) : verdict
+    if (!whole.accepted) {
+      await close()
+      return { verdict: whole, checked: null }
+    }
+    const checked = { disk, format, wrapping, verdict: whole, source, [Symbol.asyncDispose]: close }
+    return { verdict: whole, checked }
   } catch (error) {
-    await (opened ?? source).close()
+    await close()
     throw error
   }
 }

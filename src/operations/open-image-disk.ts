@@ -138,8 +138,8 @@ export async function openContainer(
   try {
     assertOpaque(await probeFormat(source, { signal }), { name: source.name, format })
     const disk = await openRaw(source)
-    const verdict = { accepted: true, format, virtualSize: null, checks: [] }
-    return { disk, format, verdict, source, [Symbol.asyncDispose]: () => disk.close() }
+    const verdict = { accepted: true, format, wrapping: [], virtualSize: null, checks: [] }
+    return { disk, format, wrapping: [], verdict, source, [Symbol.asyncDispose]: () => disk.close() }
   } catch (error) {
     await source.close()
     throw error

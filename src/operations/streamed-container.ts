@@ -44,7 +44,8 @@ export async function openStreamedContainer(
     return {
       disk: { size: virtualSize, extents: unreadable, read: unreadable, close },
       format,
-      verdict: { accepted: true, format, virtualSize, checks: [] },
+      wrapping: [],
+      verdict: { accepted: true, format, wrapping: [], virtualSize, checks: [] },
       source: { name: source.name, size, read: unreadable, stream: () => rejoined(head, bytes), close },
       proof: Object.keys(digests).length > 0 ? 'full' : 'unproved',
       digests,
@@ -111,12 +112,12 @@ async function checkHead(
     return { format: image.format, virtualSize: size }
   }
   const { format, results } = checkFormat(probe, declaredFormat(image))
-  assertAccepted({ accepted: false, format: 'unknown', virtualSize: null, checks: results }, name)
+  assertAccepted({ checks: results }, name)
   if (format === null) throw new Error(`${name} has no format and was not refused.`)
   if (format === 'raw') return { format, virtualSize: size }
   const header = await readQcow2Header(headSource(head, { name, size }), { signal })
   const checks = checkQcow2Header(header, { allowOtherFiles: false, limits: defaultLimits, fileSize: size })
-  assertAccepted({ accepted: false, format, virtualSize: header.size, checks }, name)
+  assertAccepted({ checks }, name)
   return { format, virtualSize: header.size }
 }
 

@@ -313,6 +313,7 @@ const inspection: Parameters<typeof presentInspection>[0] = {
   dataSize: 1,
   safety: {
     accepted: true,
+    wrapping: [],
     format: 'raw',
     virtualSize: 1,
     checks: [{ name: 'partition-table', outcome: 'warning', message: hostile }],

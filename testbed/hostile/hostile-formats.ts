@@ -41,7 +41,6 @@ const foreignFormats: readonly (readonly [string, () => Buffer])[] = [
   ['xz', () => foreign.signed('\xfd7zXZ\0')],
   ['zstd', () => foreign.signed('\x28\xb5\x2f\xfd')],
   ['bzip2', () => foreign.signed('BZh91AY&SY')],
-  ['tar', () => foreign.signed('ustar', 257)],
 ]
 
 /** Other formats, files that are several things at once, and disks of one kind declared as another. */

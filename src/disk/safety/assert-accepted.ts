@@ -5,7 +5,7 @@ import type { SafetyVerdict } from './verdict.ts'
  * Lets an accepted image pass.
  * @throws DiskError with code, message and offset of the first check that refused it
  */
-export function assertAccepted(verdict: SafetyVerdict, name: string): void {
+export function assertAccepted(verdict: Pick<SafetyVerdict, 'checks'>, name: string): void {
   const refusal = verdict.checks.find((check) => check.outcome === 'refused')
   if (!refusal?.code) return
   throw new DiskError(refusal.code, `${name} is refused by the check ${refusal.name}: ${refusal.message}`, {

@@ -1,0 +1,45 @@
+import type { WrappingName } from './wrapping.ts'
+
+/** Endings of names, in the order in which the wrappings are tried on a name. */
+const endings: Readonly<Record<Exclude<WrappingName, 'ova'>, string>> = {
+  gzip: 'gz',
+  xz: 'xz',
+  zstd: 'zst',
+  tar: 'tar',
+}
+
+/** Names of their own for what is common. */
+const aliases: Readonly<Record<string, string>> = { gcp: 'raw.tar.gz' }
+
+export interface Container {
+  /** Outermost first. */
+  readonly wrapping: readonly WrappingName[]
+  /** Of the disk inside; undefined for an OVA, which names it itself. */
+  readonly format: string | undefined
+}
+
+/**
+ * One name for a disk format and what it is wrapped in: `raw.gz`, `qcow2.xz`; `gcp` for a raw disk in a gzipped
+ * archive; `ova` whatever the disks in it are.
+ */
+export function containerName({ wrapping, format }: Container): string {
+  const name = wrapping.toReversed().reduce((inner, outer) => {
+    return outer === 'ova' ? 'ova' : `${inner}.${endings[outer]}`
+  }, format ?? 'unknown')
+  return Object.keys(aliases).find((alias) => aliases[alias] === name) ?? name
+}
+
+/** What such a name says. A name that is none of these is taken for a disk format, known or not. */
+export function parseContainerName(name: string): Container {
+  const [format, ...parts] = (aliases[name] ?? name).split('.')
+  const wrapping = parts.toReversed().map(wrappingEndingIn)
+  const known = wrapping.filter((found) => found !== undefined)
+  if (known.length < wrapping.length) return { wrapping: [], format: name }
+  return format === 'ova' ? { wrapping: [...known, 'ova'], format: undefined } : { wrapping: known, format }
+}
+
+const compressions = ['gzip', 'xz', 'zstd', 'tar'] as const
+
+function wrappingEndingIn(ending: string): WrappingName | undefined {
+  return compressions.find((name) => endings[name] === ending)
+}

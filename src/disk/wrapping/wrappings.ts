@@ -1,0 +1,28 @@
+import type { RecognisedFormat } from '../signatures.ts'
+import type { Wrapping, WrappingName } from './wrapping.ts'
+
+/** By the format that the content is recognised to have; loaded when used. */
+const wrappings = {
+  tar: async () => (await import('../tar/unwrap-tar.ts')).tarWrapping,
+} as const satisfies Readonly<Partial<Record<RecognisedFormat, () => Promise<Wrapping>>>>
+
+export type WrappedFormat = keyof typeof wrappings
+
+export function isWrappedFormat(format: string): format is WrappedFormat {
+  return Object.hasOwn(wrappings, format)
+}
+
+export function wrappingOf(format: WrappedFormat): Promise<Wrapping> {
+  return wrappings[format]()
+}
+
+/**
+ * Whether an image that was taken out of `outer` (outermost first) may be wrapped once more: a compressed archive,
+ * or a compressed disk in an OVA, and nothing deeper.
+ */
+export function mayBeWrapped(outer: readonly WrappingName[], format: WrappedFormat): boolean {
+  const [last] = outer.slice(-1)
+  if (last === undefined) return true
+  const isCompressed = outer.some((name) => name !== 'tar' && name !== 'ova')
+  return format === 'tar' ? last !== 'tar' && last !== 'ova' : last === 'ova' && !isCompressed
+}

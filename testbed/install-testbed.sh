@@ -10,9 +10,12 @@ packages=(
   openssh-client          # ssh into them
   mmdebstrap uidmap       # the Debian guest, without being root
   grub-common grub-pc-bin # its boot loader
+  grub-efi-amd64-bin ovmf # the same for UEFI, and a UEFI to boot it
   busybox-static          # the tiny guest ...
   linux-image-cloud-amd64 # ... and its kernel
-  fdisk                   # sfdisk, the independent reader of partition tables
+  fdisk gdisk             # sfdisk and sgdisk, the independent readers of partition tables
+  dosfstools mtools       # the same for FAT
+  xfsprogs                # a root file system that we cannot write
   # Two OpenStack providers: genisoimage is only recommended, and nothing starts without it.
   keystone glance-api placement-api
   nova-api nova-conductor nova-scheduler

@@ -129,6 +129,15 @@ export function decodeGuid(bytes: Buffer, offset: number): string {
   ].join('-')
 }
 
+/** The bytes of a GUID; see `decodeGuid`. */
+export function encodeGuid(guid: string): Buffer {
+  const bytes = Buffer.from(guid.replaceAll('-', ''), 'hex')
+  bytes.subarray(0, 4).reverse()
+  bytes.subarray(4, 6).reverse()
+  bytes.subarray(6, 8).reverse()
+  return bytes
+}
+
 /** Control characters are replaced: the name ends up on terminals. */
 function decodeName(bytes: Buffer): string {
   const [name = ''] = bytes.toString('utf16le').split('\0')

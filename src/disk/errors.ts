@@ -18,6 +18,10 @@ export const diskErrorCodes = {
   IMAGE_OFFSET_OUT_OF_FILE: 'A table or entry of the image points outside the file.',
   IMAGE_ENTRY_INVALID: 'A table entry of the image is misaligned or sets bits the format reserves.',
   IMAGE_OVERLAP: 'Two parts of the image claim the same place in the file.',
+  IMAGE_CHECKSUM_WRONG: 'A checksum inside the image is wrong.',
+  IMAGE_COPIES_DIFFER: 'Two copies of a structure of the image say different things.',
+  IMAGE_SIZE_AMBIGUOUS:
+    'The image gives its size twice, differently, and programs disagree which one counts.',
   IMAGE_CLUSTER_DAMAGED: 'A compressed part of the image does not decompress to exactly its size.',
   IMAGE_EXPANSION_LIMIT: 'The image would grow beyond the limit for its size.',
   IMAGE_UNSAFE_NAME: 'The image names another file in a way that could reach outside its own folder.',

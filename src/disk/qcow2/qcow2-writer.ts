@@ -5,8 +5,8 @@ import { openBlockCompressor } from '../compression/block-compressor.ts'
 import { collectDataRuns } from '../data-runs.ts'
 import type { Disk } from '../disk.ts'
 import { DiskError } from '../errors.ts'
+import { type FileOutput, noOutput, seekableOutput, sequentialOutput } from '../file-output.ts'
 import { encodeQcow2Header } from './encode-qcow2-header.ts'
-import { type FileOutput, noOutput, seekableOutput, sequentialOutput } from './file-output.ts'
 import { defaultClusterSize, type Qcow2Geometry, qcow2Geometry } from './qcow2-geometry.ts'
 import {
   compressionTypes,

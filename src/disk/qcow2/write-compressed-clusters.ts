@@ -1,9 +1,9 @@
 import type { BlockCompressor } from '../compression/block-compressor.ts'
 import { compressDisk } from '../compression/compress-disk.ts'
-import { windowedOutput } from './file-output.ts'
 import type { HeaderFieldName } from './qcow2-layout.ts'
 import { qcow2Plan } from './qcow2-plan.ts'
 import type { ClusterPassOptions } from './qcow2-writer.ts'
+import { windowedOutput } from './windowed-output.ts'
 
 export interface CompressedClusterOptions extends ClusterPassOptions {
   compressor: BlockCompressor

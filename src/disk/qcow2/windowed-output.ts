@@ -1,33 +1,7 @@
 import type { AbortOptions } from '../../core/abort.ts'
 import { MiB } from '../../core/bytes.ts'
-import type { ByteSink, SeekableSink } from '../../transfer/byte-sink.ts'
-import { writeZeros } from '../../transfer/write-zeros.ts'
-import { type Placed, reachBack } from './qcow2-plan.ts'
-
-/** Takes bytes with their place in the file. */
-export interface FileOutput {
-  write(placed: Placed, options: AbortOptions): Promise<void>
-}
-
-export function seekableOutput(sink: SeekableSink): FileOutput {
-  return { write: ({ position, bytes }, options) => sink.writeAt(bytes, position, options) }
-}
-
-/** Takes ascending places only, and fills what lies between them with zeros. `start` bytes are written already. */
-export function sequentialOutput(sink: ByteSink, start: number): FileOutput {
-  let at = start
-  return {
-    async write({ position, bytes }, options) {
-      if (position < at) throw new Error(`Byte ${position} of ${sink.name} has been passed: it is at ${at}`)
-      if (position > at) await writeZeros(sink, position - at, options)
-      await sink.write(bytes, options)
-      at = position + bytes.length
-    },
-  }
-}
-
-/** For a plan that is made without writing. */
-export const noOutput: FileOutput = { write: async () => undefined }
+import type { FileOutput, Placed } from '../file-output.ts'
+import { reachBack } from './qcow2-plan.ts'
 
 export interface WindowedOutput {
   /**

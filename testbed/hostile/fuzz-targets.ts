@@ -1,0 +1,17 @@
+import { fuzzGpt, fuzzMbr, fuzzRaw } from './fuzz-partitions.ts'
+import { fuzzQcow2 } from './fuzz-qcow2.ts'
+import type { FuzzTarget } from './fuzz-target.ts'
+
+/** Everything that reads untrusted images. `test/disk/safety/fuzz.test.ts` fails when a format is missing here. */
+export const fuzzTargets = {
+  qcow2: fuzzQcow2,
+  raw: fuzzRaw,
+  mbr: fuzzMbr,
+  gpt: fuzzGpt,
+} as const satisfies Readonly<Record<string, FuzzTarget>>
+
+export type FuzzFormat = keyof typeof fuzzTargets
+
+export function isFuzzFormat(name: string): name is FuzzFormat {
+  return Object.hasOwn(fuzzTargets, name)
+}

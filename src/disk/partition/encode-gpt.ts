@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib'
-import { encodeGuid, gpt } from './partition-layout.ts'
+import { encodeGuid } from '../guid.ts'
+import { gpt } from './partition-layout.ts'
 
 /** A partition to write. Bytes, multiples of the sector. GUIDs as text. */
 export interface GptPartition {

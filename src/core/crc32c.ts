@@ -1,6 +1,6 @@
 /**
- * The checksum of ext4 metadata: CRC-32C (Castagnoli, reflected), without the final inversion, so that a result is
- * the start value of the next part.
+ * CRC-32C (Castagnoli, reflected), without the final inversion, so that a result is the start value of the next part.
+ * The first part starts from 0xffffffff. The checksum of ext4 metadata and, inverted at the end, of VHDX.
  */
 export function crc32c(start: number, bytes: Uint8Array): number {
   let crc = start >>> 0

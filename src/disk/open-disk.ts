@@ -1,7 +1,9 @@
 import type { AbortOptions } from '../core/abort.ts'
 import type { RandomAccessSource } from '../transfer/byte-source.ts'
+import type { ContainerProof } from './container-proof.ts'
 import type { Disk } from './disk.ts'
 import { formatReader } from './format-readers.ts'
+import type { Appliance } from './ova/appliance.ts'
 import { assertAccepted } from './safety/assert-accepted.ts'
 import { checkGuestDisk } from './safety/check-guest-disk.ts'
 import type { SafetyVerdict } from './safety/check-image.ts'
@@ -15,6 +17,8 @@ export interface OpenCheckedDiskOptions extends AbortOptions {
   format?: string
   /** Folder within which a backing file and an external data file may be followed; refused when absent. */
   allowOtherFilesWithin?: string
+  /** Of an appliance: the disk that is wanted, by its number from 1, its id or the name of its file. */
+  disk?: string | undefined
 }
 
 export interface CheckedDisk extends AsyncDisposable {
@@ -25,6 +29,8 @@ export interface CheckedDisk extends AsyncDisposable {
   readonly wrapping: readonly WrappingName[]
   readonly verdict: SafetyVerdict
   readonly source: RandomAccessSource
+  /** Where the image brings digests of its own files. */
+  readonly ownProof?: ContainerProof
 }
 
 /**
@@ -44,6 +50,8 @@ export async function openCheckedDisk(
 
 export interface JudgedDisk {
   readonly verdict: SafetyVerdict
+  /** What an appliance says about itself; null when it is none. */
+  readonly appliance: Appliance | null
   /** Null when the verdict refuses the image; its source is closed then. */
   readonly checked: CheckedDisk | null
 }
@@ -53,12 +61,14 @@ export async function openJudgedDisk(
   source: RandomAccessSource,
   options: OpenCheckedDiskOptions = {},
 ): Promise<JudgedDisk> {
-  const { format: declared, allowOtherFilesWithin, signal } = options
+  const { format: declared, allowOtherFilesWithin, disk: wish, signal } = options
   let close = () => source.close()
   try {
-    const { verdict, inner, release } = await judgeImage(source, {
+    const { verdict, inner, appliance, proof, release } = await judgeImage(source, {
       ...(declared ? { format: declared } : {}),
       allowOtherFiles: allowOtherFilesWithin !== undefined,
+      allowOtherFilesWithin,
+      disk: wish,
       signal,
     })
     close = async () => {
@@ -67,7 +77,7 @@ export async function openJudgedDisk(
     }
     if (!verdict.accepted || !inner) {
       await close()
-      return { verdict, checked: null }
+      return { verdict, appliance, checked: null }
     }
     const reader = await formatReader(inner.format)
     const image = inner.image === source ? source : { ...inner.image, close }
@@ -77,10 +87,18 @@ export async function openJudgedDisk(
     const whole = takesOtherFiles(verdict) ? await withGuestDisk(verdict, disk, { signal }) : verdict
     if (!whole.accepted) {
       await close()
-      return { verdict: whole, checked: null }
+      return { verdict: whole, appliance, checked: null }
     }
-    const checked = { disk, format, wrapping, verdict: whole, source, [Symbol.asyncDispose]: close }
-    return { verdict: whole, checked }
+    const checked = {
+      disk,
+      format,
+      wrapping,
+      verdict: whole,
+      source,
+      ...(proof ? { ownProof: proof } : {}),
+      [Symbol.asyncDispose]: close,
+    }
+    return { verdict: whole, appliance, checked }
   } catch (error) {
     await close()
     throw error

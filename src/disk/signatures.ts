@@ -19,6 +19,7 @@ export const recognisedFormats = {
   zstd: 'zstd data',
   bzip2: 'bzip2 data',
   tar: 'a tar archive',
+  ovf: 'an OVF descriptor',
 } as const
 
 export type RecognisedFormat = keyof typeof recognisedFormats
@@ -78,6 +79,7 @@ export function findSignatures({ head, tail, size }: FileEnds): FormatMatch[] {
     })
   }
   if (isVmdkDescriptor(head)) matches.push({ format: 'vmdk', offset: 0 })
+  if (isOvfDescriptor(head)) matches.push({ format: 'ovf', offset: 0 })
   return matches
 }
 
@@ -107,4 +109,13 @@ function isQcowVersion1(head: Buffer): boolean {
 function isVmdkDescriptor(head: Buffer): boolean {
   const text = head.toString('latin1')
   return /^# *Disk *DescriptorFile/i.test(text) || /^(?:(?:#[^\n]*| *\r?)\n)*version=[1-3]\r?\n/i.test(text)
+}
+
+/** XML whose root is an envelope, with or without a prefix; comments may come first. */
+function isOvfDescriptor(head: Buffer): boolean {
+  const text = head.toString('latin1', 0, 16 * 1024)
+  return (
+    /^(?:\xef\xbb\xbf)?\s*<(?:\?xml\s|!--|(?:\w+:)?Envelope\s)/.test(text) &&
+    /<(?:\w+:)?Envelope\s/.test(text)
+  )
 }

@@ -13,6 +13,10 @@ export interface CheckImageOptions extends AbortOptions {
   format?: string
   /** Lets a backing file and an external data file pass with a warning, for a caller who opens them only where that is safe. */
   allowOtherFiles?: boolean
+  /** Of an appliance: the disk that is wanted, by its number from 1, its id or the name of its file. */
+  disk?: string | undefined
+  /** Folder within which the files of an appliance may be opened; refused when absent. */
+  allowOtherFilesWithin?: string | undefined
   limits?: Partial<SafetyLimits>
 }
 

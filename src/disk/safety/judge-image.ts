@@ -1,5 +1,7 @@
 import type { RandomAccessSource } from '../../transfer/byte-source.ts'
+import type { ContainerProof } from '../container-proof.ts'
 import { type DiskFormat, formatReader } from '../format-readers.ts'
+import type { Appliance } from '../ova/appliance.ts'
 import { probeFormat } from '../probe.ts'
 import { recognisedFormats } from '../signatures.ts'
 import { type Container, containerName, parseContainerName } from '../wrapping/container-name.ts'
@@ -16,6 +18,10 @@ export interface JudgedImage {
   readonly verdict: SafetyVerdict
   /** The innermost image and the format to read it as; null when that was not reached. */
   readonly inner: { readonly format: DiskFormat; readonly image: RandomAccessSource } | null
+  /** What an appliance says about itself. */
+  readonly appliance: Appliance | null
+  /** Where the image brings digests of its own. */
+  readonly proof: ContainerProof | null
   /** Frees what unwrapping took; the source stays open. */
   release(): Promise<void>
 }
@@ -32,22 +38,23 @@ export async function judgeImage(
   }
   try {
     const unwrapped = await unwrapAll(source, taken, { ...options, declared })
-    const { wrapping, checks } = unwrapped
+    const { wrapping, checks, appliance, proof } = unwrapped
+    const facts = { appliance, proof, release }
     if (unwrapped.image === null) {
-      return { verdict: verdictOf(checks, wrapping, undefined), inner: null, release }
+      return { verdict: verdictOf(checks, wrapping, undefined), inner: null, ...facts }
     }
     const { image } = unwrapped
     const probe = await probeFormat(image, options)
     const { format, title, results } = checkFormat(probe, unwrapped.format)
     checks.push(...results)
-    if (format === null) return { verdict: verdictOf(checks, wrapping, title), inner: null, release }
+    if (format === null) return { verdict: verdictOf(checks, wrapping, title), inner: null, ...facts }
     const reader = await formatReader(format)
     const { virtualSize, checks: own } = await reader.check(image, { ...options, allowOtherFiles })
     checks.push(...own)
     return {
       verdict: { ...verdictOf(checks, wrapping, title), virtualSize },
       inner: { format, image },
-      release,
+      ...facts,
     }
   } catch (error) {
     await release()
@@ -62,6 +69,8 @@ interface UnwrappedAll {
   readonly image: RandomAccessSource | null
   /** What the disk is declared to be, by the caller or by its wrapping. */
   readonly format: string | undefined
+  readonly appliance: Appliance | null
+  readonly proof: ContainerProof | null
 }
 
 async function unwrapAll(
@@ -74,6 +83,8 @@ async function unwrapAll(
   const checks: SafetyCheckResult[] = []
   let image = source
   let format = expected?.format
+  let appliance: Appliance | null = null
+  let proof: ContainerProof | null = null
   for (;;) {
     const { format: found, matches } = await probeFormat(image, options)
     const [first] = matches
@@ -81,11 +92,11 @@ async function unwrapAll(
       'format.wrapping': 'It is wrapped as it was declared, and not too deep.',
     })
     const refused = (): UnwrappedAll => {
-      return { wrapping, checks: [...checks, ...findings.results()], image: null, format }
+      return { wrapping, checks: [...checks, ...findings.results()], image: null, format, appliance, proof }
     }
     if (found === null || !isWrappedFormat(found) || !mayUnwrap(expected, wrapping)) {
       if (expected === null || expected.wrapping.length <= wrapping.length) {
-        return { wrapping, checks, image, format }
+        return { wrapping, checks, image, format, appliance, proof }
       }
       findings.refuse('format.wrapping', 'IMAGE_FORMAT_MISMATCH', first?.offset, () => {
         return `It was declared to be ${declared} and its content is ${recognisedFormats[found ?? 'raw']}.`
@@ -102,7 +113,9 @@ async function unwrapAll(
     const wanted = expected?.wrapping[wrapping.length]
     wrapping.push(unwrapped.wrapping)
     checks.push(...unwrapped.checks)
-    if (unwrapped.image === null) return { wrapping, checks, image: null, format }
+    appliance ??= unwrapped.appliance ?? null
+    proof ??= unwrapped.proof ?? null
+    if (unwrapped.image === null) return { wrapping, checks, image: null, format, appliance, proof }
     taken.push(unwrapped.image)
     if (wanted !== undefined && wanted !== unwrapped.wrapping) {
       findings.refuse('format.wrapping', 'IMAGE_FORMAT_MISMATCH', first?.offset, () => {

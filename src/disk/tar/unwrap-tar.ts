@@ -1,4 +1,5 @@
 import type { RandomAccessSource } from '../../transfer/byte-source.ts'
+import { isOva, unwrapOva } from '../ova/unwrap-ova.ts'
 import { Findings } from '../safety/findings.ts'
 import type { UnwrapOptions, Unwrapped, Wrapping } from '../wrapping/wrapping.ts'
 import { memberSource } from './member-source.ts'
@@ -10,8 +11,10 @@ const gcpMember = 'disk.raw'
 /** A tar archive with a disk in it: GCP's `disk.raw`, or an OVA. Which it is, its members say. */
 export const tarWrapping: Wrapping = {
   async unwrap(source: RandomAccessSource, options: UnwrapOptions): Promise<Unwrapped> {
-    const { members, checks } = await readTar(source, options)
+    const content = await readTar(source, options)
+    const { members, checks } = content
     if (checks.some(({ outcome }) => outcome === 'refused')) return { wrapping: 'tar', checks, image: null }
+    if (isOva(members)) return unwrapOva(source, content, options)
     const findings = new Findings({ 'tar.content': 'The archive holds one disk, and nothing else.' })
     const [only] = members
     if (only?.name === gcpMember && members.length === 1) {

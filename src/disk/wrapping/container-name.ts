@@ -1,7 +1,7 @@
 import type { WrappingName } from './wrapping.ts'
 
 /** Endings of names, in the order in which the wrappings are tried on a name. */
-const endings: Readonly<Record<Exclude<WrappingName, 'ova'>, string>> = {
+const endings: Readonly<Record<Exclude<WrappingName, 'ova' | 'ovf'>, string>> = {
   gzip: 'gz',
   xz: 'xz',
   zstd: 'zst',
@@ -14,17 +14,17 @@ const aliases: Readonly<Record<string, string>> = { gcp: 'raw.tar.gz' }
 export interface Container {
   /** Outermost first. */
   readonly wrapping: readonly WrappingName[]
-  /** Of the disk inside; undefined for an OVA, which names it itself. */
+  /** Of the disk inside; undefined for an appliance, which names it itself. */
   readonly format: string | undefined
 }
 
 /**
  * One name for a disk format and what it is wrapped in: `raw.gz`, `qcow2.xz`; `gcp` for a raw disk in a gzipped
- * archive; `ova` whatever the disks in it are.
+ * archive; `ova` and `ovf` whatever the disks in them are.
  */
 export function containerName({ wrapping, format }: Container): string {
   const name = wrapping.toReversed().reduce((inner, outer) => {
-    return outer === 'ova' ? 'ova' : `${inner}.${endings[outer]}`
+    return outer === 'ova' || outer === 'ovf' ? outer : `${inner}.${endings[outer]}`
   }, format ?? 'unknown')
   return Object.keys(aliases).find((alias) => aliases[alias] === name) ?? name
 }
@@ -35,7 +35,8 @@ export function parseContainerName(name: string): Container {
   const wrapping = parts.toReversed().map(wrappingEndingIn)
   const known = wrapping.filter((found) => found !== undefined)
   if (known.length < wrapping.length) return { wrapping: [], format: name }
-  return format === 'ova' ? { wrapping: [...known, 'ova'], format: undefined } : { wrapping: known, format }
+  if (format === 'ova' || format === 'ovf') return { wrapping: [...known, format], format: undefined }
+  return { wrapping: known, format }
 }
 
 const compressions = ['gzip', 'xz', 'zstd', 'tar'] as const

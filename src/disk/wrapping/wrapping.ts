@@ -1,9 +1,14 @@
 import type { AbortOptions } from '../../core/abort.ts'
 import type { RandomAccessSource } from '../../transfer/byte-source.ts'
+import type { ContainerProof } from '../container-proof.ts'
+import type { Appliance } from '../ova/appliance.ts'
 import type { SafetyCheckResult, SafetyLimits } from '../safety/verdict.ts'
 
-/** What a disk image may be wrapped in, by what it is to whoever unwraps it: an OVA is more than a tar archive. */
-export type WrappingName = 'gzip' | 'xz' | 'zstd' | 'tar' | 'ova'
+/**
+ * What a disk image may be wrapped in, by what it is to whoever unwraps it: an OVA is more than a tar archive, and `ovf` is
+ * the same in a folder.
+ */
+export type WrappingName = 'gzip' | 'xz' | 'zstd' | 'tar' | 'ova' | 'ovf'
 
 /** What takes a wrapping off. A folder per wrapping has one. */
 export interface Wrapping {
@@ -16,6 +21,10 @@ export interface Wrapping {
 
 export interface UnwrapOptions extends AbortOptions {
   readonly limits: SafetyLimits
+  /** Of an appliance: the disk that is wanted, by its number from 1, its id or the name of its file. */
+  readonly disk?: string | undefined
+  /** Folder within which other files may be opened; none are when it is absent. */
+  readonly allowOtherFilesWithin?: string | undefined
 }
 
 export interface Unwrapped {
@@ -29,4 +38,8 @@ export interface Unwrapped {
   readonly image: RandomAccessSource | null
   /** The disk format it must have, where the wrapping says so: the member `disk.raw` of a GCP archive is raw. */
   readonly format?: string
+  /** What an appliance says about itself; also when a check refused. */
+  readonly appliance?: Appliance | null
+  /** Where the wrapping brings digests of what is in it. */
+  readonly proof?: ContainerProof | null
 }

@@ -4,6 +4,7 @@ import type { Wrapping, WrappingName } from './wrapping.ts'
 /** By the format that the content is recognised to have; loaded when used. */
 const wrappings = {
   tar: async () => (await import('../tar/unwrap-tar.ts')).tarWrapping,
+  ovf: async () => (await import('../ova/ovf-wrapping.ts')).ovfWrapping,
 } as const satisfies Readonly<Partial<Record<RecognisedFormat, () => Promise<Wrapping>>>>
 
 export type WrappedFormat = keyof typeof wrappings
@@ -18,11 +19,13 @@ export function wrappingOf(format: WrappedFormat): Promise<Wrapping> {
 
 /**
  * Whether an image that was taken out of `outer` (outermost first) may be wrapped once more: a compressed archive,
- * or a compressed disk in an OVA, and nothing deeper.
+ * or a compressed disk in an appliance, and nothing deeper. A descriptor stands alone.
  */
 export function mayBeWrapped(outer: readonly WrappingName[], format: WrappedFormat): boolean {
   const [last] = outer.slice(-1)
   if (last === undefined) return true
-  const isCompressed = outer.some((name) => name !== 'tar' && name !== 'ova')
-  return format === 'tar' ? last !== 'tar' && last !== 'ova' : last === 'ova' && !isCompressed
+  if (format === 'ovf') return false
+  const isAppliance = last === 'ova' || last === 'ovf'
+  const isCompressed = outer.some((name) => !['tar', 'ova', 'ovf'].includes(name))
+  return format === 'tar' ? last !== 'tar' && !isAppliance : isAppliance && !isCompressed
 }

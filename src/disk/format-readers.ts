@@ -3,12 +3,14 @@ import type { FormatReader } from './format-reader.ts'
 const readers = {
   raw: async () => (await import('./raw/raw-format.ts')).rawFormat,
   qcow2: async () => (await import('./qcow2/qcow2-format.ts')).qcow2Format,
+  vdi: async () => (await import('./vdi/vdi-format.ts')).vdiFormat,
+  vhd: async () => (await import('./vhd/vhd-format.ts')).vhdFormat,
 } as const satisfies Readonly<Record<string, () => Promise<FormatReader>>>
 
 export type DiskFormat = keyof typeof readers
 
 /** The formats that can be read. */
-export const diskFormats: readonly DiskFormat[] = ['raw', 'qcow2']
+export const diskFormats: readonly DiskFormat[] = ['raw', 'qcow2', 'vdi', 'vhd']
 
 export function isDiskFormat(name: string): name is DiskFormat {
   return Object.hasOwn(readers, name)

@@ -6,7 +6,7 @@ import { outputTraits } from './output-traits.ts'
 export type OutputFormat = keyof typeof outputTraits
 
 /** The container formats that can be written, the one with most features first. */
-export const outputFormats: readonly OutputFormat[] = ['qcow2', 'raw']
+export const outputFormats: readonly OutputFormat[] = ['qcow2', 'raw', 'vdi', 'vhd']
 
 export function isOutputFormat(name: string): name is OutputFormat {
   return Object.hasOwn(outputTraits, name)
@@ -34,6 +34,8 @@ type WriteDisk = (disk: Disk, sink: ByteSink, options: Omit<WriteDiskOptions, 'f
 const writers: Readonly<Record<OutputFormat, () => Promise<WriteDisk>>> = {
   qcow2: async () => (await import('./qcow2/qcow2-writer.ts')).writeQcow2,
   raw: async () => (await import('./raw/raw-writer.ts')).writeRaw,
+  vdi: async () => (await import('./vdi/vdi-writer.ts')).writeVdi,
+  vhd: async () => (await import('./vhd/vhd-writer.ts')).writeVhd,
 }
 
 /**

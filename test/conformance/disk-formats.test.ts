@@ -1,4 +1,7 @@
+import { MiB } from '../../src/core/bytes.ts'
 import { outputTraits } from '../../src/disk/output-traits.ts'
+import { writeVdi } from '../../src/disk/vdi/vdi-writer.ts'
+import { writeVhd } from '../../src/disk/vhd/vhd-writer.ts'
 import { type OutputFormat, outputFormats, writeDisk } from '../../src/disk/write-disk.ts'
 import { describeWrittenFormat, type WrittenFormat } from './disk-format-conformance.ts'
 
@@ -10,7 +13,21 @@ const peculiarities: Readonly<Record<OutputFormat, Peculiarities | ((subformat: 
   {
     qcow2: { qemuDriver: 'qcow2', qemuChecks: true },
     raw: { qemuDriver: 'raw' },
+    vdi: {
+      qemuDriver: 'vdi',
+      qemuChecks: true,
+      repeatably: (disk, sink, { format: _, ...options }) =>
+        writeVdi(disk, sink, { ...options, ids: { image: someId, modification: someId } }),
+    },
+    vhd: (subformat) => ({
+      qemuDriver: 'vpc',
+      granule: subformat === 'fixed' ? MiB : 1,
+      repeatably: (disk, sink, { format: _, ...options }) =>
+        writeVhd(disk, sink, { ...options, uniqueId: someId, createdAt: new Date('2026-01-01') }),
+    }),
   }
+
+const someId = '5f1c0f5e-3f0e-4c59-9c0b-0a3d6f6b2c11'
 
 const usual = {
   qemuDriver: null,

@@ -1,7 +1,8 @@
 import type { AbortOptions } from '../core/abort.ts'
 import type { ByteSink } from '../transfer/byte-sink.ts'
 import type { Disk } from './disk.ts'
-import { outputTraits } from './output-traits.ts'
+import { outputGranule, outputTraits } from './output-traits.ts'
+import { paddedDisk } from './padded-disk.ts'
 
 export type OutputFormat = keyof typeof outputTraits
 
@@ -36,6 +37,17 @@ const writers: Readonly<Record<OutputFormat, () => Promise<WriteDisk>>> = {
   raw: async () => (await import('./raw/raw-writer.ts')).writeRaw,
   vdi: async () => (await import('./vdi/vdi-writer.ts')).writeVdi,
   vhd: async () => (await import('./vhd/vhd-writer.ts')).writeVhd,
+}
+
+/**
+ * The disk as a container of this format will hold it: filled up with zeros where the format has only some sizes. For
+ * whoever compares both; `writeDisk` does the same by itself.
+ */
+export function diskAsWritten(
+  disk: Disk,
+  { format, subformat }: Pick<WriteDiskOptions, 'format' | 'subformat'>,
+): Disk {
+  return paddedDisk(disk, outputGranule(format, subformat))
 }
 
 /**

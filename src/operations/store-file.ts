@@ -6,7 +6,7 @@ import type { AbortOptions } from '../core/abort.ts'
 import type { Plain } from '../core/json.ts'
 import { contentDigest, digestWhileReading } from '../disk/content-digest.ts'
 import { type CheckedDisk, openCheckedDisk } from '../disk/open-disk.ts'
-import { type OutputFormat, outputFormats, writeDisk } from '../disk/write-disk.ts'
+import { diskAsWritten, type OutputFormat, outputFormats, writeDisk } from '../disk/write-disk.ts'
 import type { CleaningReport } from '../guest/cleaning/report.ts'
 import type { JobContext } from '../jobs/job.ts'
 import { outputExists } from '../transfer/errors.ts'
@@ -96,11 +96,12 @@ async function writeFile(
   await context.ledger.created(key, sink.temporaryPath)
   const hashing = file.checksum ? hashingSink(sink, [file.checksum]) : null
   try {
-    await using digested = verify ? digestWhileReading(cleaned.disk) : null
+    const disk = diskAsWritten(cleaned.disk, writeOptions(file))
+    await using digested = verify ? digestWhileReading(disk) : null
     const onProgress = progressOf(context, 'write', `Writing ${file.path}`)
     const proof = proofOf(source)
     const passes = proof?.beginPass({ signal, onProgress }) ?? false
-    await writeDisk(digested?.disk ?? cleaned.disk, hashing ?? sink, {
+    await writeDisk(digested?.disk ?? disk, hashing ?? sink, {
       ...writeOptions(file),
       signal,
       ...(passes ? {} : { onProgress }),
@@ -115,7 +116,7 @@ async function writeFile(
     return {
       path: file.path,
       format: file.format,
-      virtualSize: cleaned.disk.size,
+      virtualSize: disk.size,
       contentDigest: expected,
       checksum: file.checksum && value ? { algorithm: file.checksum, value } : null,
       cleaning: cleaned.report,

@@ -4,7 +4,7 @@ import type { Plain } from '../core/json.ts'
 import { digestWhileReading } from '../disk/content-digest.ts'
 import type { Disk } from '../disk/disk.ts'
 import type { CheckedDisk } from '../disk/open-disk.ts'
-import { isOutputFormat, writeDisk } from '../disk/write-disk.ts'
+import { diskAsWritten, isOutputFormat, writeDisk } from '../disk/write-disk.ts'
 import type { CleaningReport } from '../guest/cleaning/report.ts'
 import type { JobContext } from '../jobs/job.ts'
 import { type Digests, digestAlgorithms } from '../transfer/digests.ts'
@@ -70,7 +70,9 @@ async function writeContainer(
   const { signal } = context
   if (!isOutputFormat(format)) throw new Error(`The format ${format} cannot be written.`)
   await using view = await viewOf(environment, context, options)
-  await using digested = digestWhileReading(view.disk)
+  const container = { format, ...(storage.subformat ? { subformat: storage.subformat } : {}) }
+  const disk = diskAsWritten(view.disk, container)
+  await using digested = digestWhileReading(disk)
   const onProgress = progressOf(context, `write-${id}`, `Writing ${target.name}:${options.name}`)
   const proof = proofOf(source)
   const passes = proof?.beginPass({ signal, onProgress }) ?? false
@@ -78,17 +80,16 @@ async function writeContainer(
     id,
     async (sink) => {
       await writeDisk(digested.disk, sink, {
-        format,
-        ...(storage.subformat ? { subformat: storage.subformat } : {}),
+        ...container,
         ...(storage.compression ? { compression: storage.compression } : {}),
         signal,
         ...(passes ? {} : { onProgress }),
       })
       await proof?.prove({ signal })
     },
-    { signal, ...(format === 'raw' ? { size: view.disk.size } : {}) },
+    { signal, ...(format === 'raw' ? { size: disk.size } : {}) },
   )
-  await setMinimumDisk(context, options, view.disk.size)
+  await setMinimumDisk(context, options, disk.size)
   return {
     contentDigest: await digested.digest(),
     containerDigest: null,

@@ -38,7 +38,7 @@ export function probeBytes(bytes: { head: Buffer; tail: Buffer; size: number }):
   const bootRecord = findBootRecord(bytes.head)
   const formats = [...new Set(matches.map((match) => match.format))]
   const [only = 'raw'] = formats
-  const conflicting = formats.length > 1 || (bootRecord !== null && !mayHoldBootRecord(only))
+  const conflicting = formats.length > 1 || (bootRecord !== null && !matches.every(mayHoldBootRecord))
   return { format: conflicting ? null : only, matches, bootRecord }
 }
 

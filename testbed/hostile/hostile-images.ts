@@ -7,6 +7,8 @@ import { hostileQcow2Data } from './hostile-qcow2-data.ts'
 import { hostileQcow2Extras } from './hostile-qcow2-extras.ts'
 import { hostileQcow2Headers } from './hostile-qcow2-headers.ts'
 import { hostileQcow2Tables } from './hostile-qcow2-tables.ts'
+import { hostileVdis } from './hostile-vdi.ts'
+import { hostileVhds } from './hostile-vhd.ts'
 
 export type { HostileImage } from './hostile-image.ts'
 
@@ -23,4 +25,6 @@ export const hostileImages: readonly HostileImage[] = [
   ...hostileQcow2Extras,
   ...hostileQcow2Data,
   ...hostileDataFiles,
+  ...hostileVdis,
+  ...hostileVhds,
 ]

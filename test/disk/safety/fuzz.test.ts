@@ -6,6 +6,8 @@ import { type FuzzFormat, fuzzTargets, isFuzzFormat } from '../../../testbed/hos
 /** How many images of each format are spoilt here: a sample of what `npm run fuzz` does at length. */
 const samples: Readonly<Record<FuzzFormat, number>> = {
   qcow2: 3000,
+  vdi: 1500,
+  vhd: 2000,
   raw: 300,
   mbr: 700,
   gpt: 700,

@@ -16,6 +16,7 @@ packages=(
   fdisk gdisk             # sfdisk and sgdisk, the independent readers of partition tables
   dosfstools mtools       # the same for FAT
   xfsprogs                # a root file system that we cannot write
+  virt-v2v libxml2-utils  # the independent readers of appliances
   # Two OpenStack providers: genisoimage is only recommended, and nothing starts without it.
   keystone glance-api placement-api
   nova-api nova-conductor nova-scheduler

@@ -30,8 +30,8 @@ export const diskErrorCodes = {
   IMAGE_NESTED_FORMAT: 'The disk inside an image begins or ends like another image or container.',
   IMAGE_SIZE_LIMIT: 'The virtual size of an image is above the limit.',
   IMAGE_TABLES_LIMIT: 'The tables of an image are larger than the limit.',
-  IMAGE_MARKED_DIRTY:
-    'The image was not closed, so its reference counts may be old; reading does not need them.',
+  IMAGE_MARKED_DIRTY: 'The image was not closed; what that left undone changes nothing of what is read.',
+  IMAGE_LOG_DAMAGED: 'The image was not closed, and the log of what was left undone is damaged.',
   IMAGE_REFCOUNT_WRONG: 'A reference count of the image does not fit the references to the cluster.',
   IMAGE_REFCOUNT_LEAK: 'Clusters of the image are counted as used although nothing refers to them.',
   IMAGE_FEATURE_UNPORTABLE: 'The image uses a feature that we read but that image services of clouds refuse.',

@@ -6,12 +6,13 @@ const readers = {
   vmdk: async () => (await import('./vmdk/vmdk-format.ts')).vmdkFormat,
   vdi: async () => (await import('./vdi/vdi-format.ts')).vdiFormat,
   vhd: async () => (await import('./vhd/vhd-format.ts')).vhdFormat,
+  vhdx: async () => (await import('./vhdx/vhdx-format.ts')).vhdxFormat,
 } as const satisfies Readonly<Record<string, () => Promise<FormatReader>>>
 
 export type DiskFormat = keyof typeof readers
 
 /** The formats that can be read. */
-export const diskFormats: readonly DiskFormat[] = ['raw', 'qcow2', 'vmdk', 'vdi', 'vhd']
+export const diskFormats: readonly DiskFormat[] = ['raw', 'qcow2', 'vmdk', 'vdi', 'vhd', 'vhdx']
 
 export function isDiskFormat(name: string): name is DiskFormat {
   return Object.hasOwn(readers, name)

@@ -35,6 +35,13 @@ export const outputTraits = {
     // Azure takes fixed images only, and of whole MiB only.
     granule: { dynamic: 512, fixed: MiB },
   },
+  vhdx: {
+    extensions: ['.vhdx'],
+    subformats: ['dynamic', 'fixed'],
+    compressions: [],
+    clusterSize: false,
+    granule: 512,
+  },
 } as const satisfies Readonly<Record<string, OutputTraits>>
 
 /** The granule of one kind of a format, the usual one when none is given. */

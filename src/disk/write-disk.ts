@@ -7,7 +7,7 @@ import { paddedDisk } from './padded-disk.ts'
 export type OutputFormat = keyof typeof outputTraits
 
 /** The container formats that can be written, the one with most features first. */
-export const outputFormats: readonly OutputFormat[] = ['qcow2', 'raw', 'vdi', 'vhd']
+export const outputFormats: readonly OutputFormat[] = ['qcow2', 'raw', 'vdi', 'vhd', 'vhdx']
 
 export function isOutputFormat(name: string): name is OutputFormat {
   return Object.hasOwn(outputTraits, name)
@@ -37,6 +37,7 @@ const writers: Readonly<Record<OutputFormat, () => Promise<WriteDisk>>> = {
   raw: async () => (await import('./raw/raw-writer.ts')).writeRaw,
   vdi: async () => (await import('./vdi/vdi-writer.ts')).writeVdi,
   vhd: async () => (await import('./vhd/vhd-writer.ts')).writeVhd,
+  vhdx: async () => (await import('./vhdx/vhdx-writer.ts')).writeVhdx,
 }
 
 /**

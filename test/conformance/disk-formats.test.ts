@@ -2,6 +2,7 @@ import { MiB } from '../../src/core/bytes.ts'
 import { outputTraits } from '../../src/disk/output-traits.ts'
 import { writeVdi } from '../../src/disk/vdi/vdi-writer.ts'
 import { writeVhd } from '../../src/disk/vhd/vhd-writer.ts'
+import { writeVhdx } from '../../src/disk/vhdx/vhdx-writer.ts'
 import { type OutputFormat, outputFormats, writeDisk } from '../../src/disk/write-disk.ts'
 import { describeWrittenFormat, type WrittenFormat } from './disk-format-conformance.ts'
 
@@ -25,6 +26,15 @@ const peculiarities: Readonly<Record<OutputFormat, Peculiarities | ((subformat: 
       repeatably: (disk, sink, { format: _, ...options }) =>
         writeVhd(disk, sink, { ...options, uniqueId: someId, createdAt: new Date('2026-01-01') }),
     }),
+    vhdx: {
+      qemuDriver: 'vhdx',
+      qemuChecks: true,
+      repeatably: (disk, sink, { format: _, ...options }) =>
+        writeVhdx(disk, sink, {
+          ...options,
+          ids: { fileWrite: someId, dataWrite: someId, virtualDisk: someId },
+        }),
+    },
   }
 
 const someId = '5f1c0f5e-3f0e-4c59-9c0b-0a3d6f6b2c11'

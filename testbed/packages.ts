@@ -7,6 +7,8 @@ import { delimiter, isAbsolute, join } from 'node:path'
  */
 const packages = {
   'qemu-img': 'qemu-utils',
+  // A file of the package: Python keeps its modules under names of versions and architectures.
+  '/usr/share/doc/python3-libvhdi/copyright': 'python3-libvhdi',
   'qemu-system-x86_64': 'qemu-system-x86',
   mmdebstrap: 'mmdebstrap',
   mke2fs: 'e2fsprogs',

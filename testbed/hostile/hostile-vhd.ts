@@ -88,6 +88,7 @@ export const hostileVhds: readonly HostileImage[] = [
   accepted('a dynamic VHD of two full blocks', dynamic(undefined, twoBlocks)),
   accepted('a dynamic VHD without a block', dynamic(undefined, { stored: [false, false, false] })),
   accepted('a dynamic VHD with more table entries than blocks', dynamic(undefined, { spareEntries: 200 })),
+  accepted('a dynamic VHD of no size', dynamic(undefined, { size: 0 })),
   accepted('a dynamic VHD with blocks of 256 MiB', dynamic(undefined, { blockSize: 256 * MiB, size: 4096 })),
   ...kinds.map(([kind, image]) =>
     accepted(
@@ -234,7 +235,7 @@ export const hostileVhds: readonly HostileImage[] = [
     'IMAGE_HEADER_INVALID',
     fixed((sketch) => setFooterField(sketch, 'disk_type', 3)),
   ),
-  ...[0, 511, 513].flatMap((size) =>
+  ...[1, 511, 513].flatMap((size) =>
     both(`a VHD of ${size} bytes`, 'IMAGE_HEADER_INVALID', (sketch) => {
       setFooterField(sketch, 'current_size', size)
     }),

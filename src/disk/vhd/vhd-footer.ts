@@ -142,7 +142,7 @@ function decodeFooter(bytes: Buffer, { name, offset, title }: FooterPlace): VhdF
     )
   }
   const size = number('current_size')
-  if (!Number.isSafeInteger(size) || size % vhdSectorSize !== 0 || size === 0) {
+  if (!Number.isSafeInteger(size) || size % vhdSectorSize !== 0) {
     throw new DiskError('IMAGE_HEADER_INVALID', `${name}: the size in the VHD ${title} is ${size}.`, {
       details: at('current_size'),
     })

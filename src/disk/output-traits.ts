@@ -20,6 +20,12 @@ export const outputTraits = {
     clusterSize: true,
   },
   raw: { extensions: ['.raw', '.img'], subformats: [], compressions: [], clusterSize: false },
+  vmdk: {
+    extensions: ['.vmdk'],
+    subformats: ['streamOptimized', 'monolithicSparse'],
+    compressions: [],
+    clusterSize: false,
+  },
   vdi: {
     extensions: ['.vdi'],
     subformats: ['dynamic', 'fixed'],

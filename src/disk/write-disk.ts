@@ -7,7 +7,7 @@ import { paddedDisk } from './padded-disk.ts'
 export type OutputFormat = keyof typeof outputTraits
 
 /** The container formats that can be written, the one with most features first. */
-export const outputFormats: readonly OutputFormat[] = ['qcow2', 'raw', 'vdi', 'vhd', 'vhdx']
+export const outputFormats: readonly OutputFormat[] = ['qcow2', 'raw', 'vmdk', 'vdi', 'vhd', 'vhdx']
 
 export function isOutputFormat(name: string): name is OutputFormat {
   return Object.hasOwn(outputTraits, name)
@@ -35,6 +35,7 @@ type WriteDisk = (disk: Disk, sink: ByteSink, options: Omit<WriteDiskOptions, 'f
 const writers: Readonly<Record<OutputFormat, () => Promise<WriteDisk>>> = {
   qcow2: async () => (await import('./qcow2/qcow2-writer.ts')).writeQcow2,
   raw: async () => (await import('./raw/raw-writer.ts')).writeRaw,
+  vmdk: async () => (await import('./vmdk/vmdk-writer.ts')).writeVmdk,
   vdi: async () => (await import('./vdi/vdi-writer.ts')).writeVdi,
   vhd: async () => (await import('./vhd/vhd-writer.ts')).writeVhd,
   vhdx: async () => (await import('./vhdx/vhdx-writer.ts')).writeVhdx,

@@ -14,6 +14,7 @@ const peculiarities: Readonly<Record<OutputFormat, Peculiarities | ((subformat: 
   {
     qcow2: { qemuDriver: 'qcow2', qemuChecks: true },
     raw: { qemuDriver: 'raw' },
+    vmdk: { qemuDriver: 'vmdk', qemuChecks: true },
     vdi: {
       qemuDriver: 'vdi',
       qemuChecks: true,

@@ -40,7 +40,7 @@ export async function contentDigest(disk: Disk, options: ContentDigestOptions = 
 export interface DigestedDisk extends AsyncDisposable {
   readonly disk: Disk
   /**
-   * The content digest of what was read through `disk`.
+   * The content digest of what was read through `disk`, since its reader last began at the front. May be asked for again.
    * @throws Error when some of the data was never read, since the digest would prove nothing about it
    */
   digest(options?: AbortOptions): Promise<string>
@@ -54,6 +54,7 @@ export interface DigestedDisk extends AsyncDisposable {
 export function digestWhileReading(disk: Disk): DigestedDisk {
   let hasher = new ContentHasher(disk.size)
   let earlier: Promise<void> = Promise.resolve()
+  let taken: Promise<string> | undefined
   return {
     disk: {
       size: disk.size,
@@ -65,6 +66,7 @@ export function digestWhileReading(disk: Disk): DigestedDisk {
           if (offset < hasher.position) {
             await hasher.close()
             hasher = new ContentHasher(disk.size)
+            taken = undefined
           }
           await hasher.update(offset, target)
         })
@@ -82,7 +84,8 @@ export function digestWhileReading(disk: Disk): DigestedDisk {
           throw new Error(`Data at ${offset} was never read, so its digest cannot be given.`)
         }
       }
-      return hasher.digest()
+      taken ??= hasher.digest()
+      return taken
     },
     [Symbol.asyncDispose]: () => hasher.close(),
   }

@@ -31,6 +31,8 @@ export interface CheckedDisk extends AsyncDisposable {
   readonly source: RandomAccessSource
   /** Where the image brings digests of its own files. */
   readonly ownProof?: ContainerProof
+  /** What it says about itself, where it is an appliance. */
+  readonly appliance?: Appliance
 }
 
 /**
@@ -96,6 +98,7 @@ export async function openJudgedDisk(
       verdict: whole,
       source,
       ...(proof ? { ownProof: proof } : {}),
+      ...(appliance ? { appliance } : {}),
       [Symbol.asyncDispose]: close,
     }
     return { verdict: whole, appliance, checked }

@@ -8,6 +8,8 @@ export interface OutputTraits {
   readonly subformats: readonly string[]
   readonly compressions: readonly ('zlib' | 'zstd')[]
   readonly clusterSize: boolean
+  /** Whether it holds a machine, of which its disk is a part. */
+  readonly isAppliance?: boolean
   /** Bytes of which the disk's size is a multiple, filled up with zeros: of every kind, or by kind. Any size when absent. */
   readonly granule?: number | Readonly<Record<string, number>>
 }

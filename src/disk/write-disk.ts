@@ -2,6 +2,7 @@ import type { AbortOptions } from '../core/abort.ts'
 import type { ByteSink } from '../transfer/byte-sink.ts'
 import type { Disk } from './disk.ts'
 import { outputGranule, outputTraits } from './output-traits.ts'
+import type { ApplianceOptions } from './ova/appliance-options.ts'
 import { paddedDisk } from './padded-disk.ts'
 
 export type OutputFormat = keyof typeof outputTraits
@@ -25,6 +26,8 @@ export interface WriteDiskOptions extends AbortOptions {
   clusterSize?: number
   /** Name the file will have, without folders, for formats that hold it; the format's usual one when absent. */
   fileName?: string
+  /** What an appliance says beside its disk. */
+  appliance?: ApplianceOptions
   /** Bytes of guest data done and in all. */
   onProgress?: (done: number, total: number) => void
 }

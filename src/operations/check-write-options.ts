@@ -8,17 +8,21 @@ export function checkWriteOptions({
   subformat,
   compression,
   clusterSize,
+  machine,
 }: {
   format: OutputFormat
   subformat?: string | undefined
   compression?: string | undefined
   clusterSize?: number | undefined
+  machine?: object | undefined
 }): void {
   const traits: OutputTraits = outputTraits[format]
   requireOneOf(traits.subformats, { value: subformat, what: `${format} has no subformat` })
   requireOneOf(traits.compressions, { value: compression, what: `${format} has no compression` })
   if (clusterSize !== undefined && !traits.clusterSize)
     refuse(`The format ${format} has no cluster size.`, [])
+  if (machine && Object.keys(machine).length > 0 && !traits.isAppliance)
+    refuse(`The format ${format} says nothing about a machine.`, [])
 }
 
 function requireOneOf(

@@ -5,6 +5,7 @@ import { type CheckedDisk, openCheckedDisk } from '../disk/open-disk.ts'
 import type { OperationDefinition } from '../jobs/operation-definition.ts'
 import { openFileSource } from '../transfer/file-source.ts'
 import type { Environment } from './environment.ts'
+import { OperationError } from './errors.ts'
 import { fileInput, type StoredFile, storeFile } from './store-file.ts'
 
 export const diskFileInput = z.strictObject({
@@ -13,6 +14,8 @@ export const diskFileInput = z.strictObject({
   format: z.string().optional(),
   /** Follow a backing file and an external data file in the same folder. */
   allowBacking: z.boolean().default(false),
+  /** Of an appliance: its number from 1, its id, or the name of its file. */
+  disk: z.string().optional(),
 })
 
 export type DiskFileInput = z.infer<typeof diskFileInput>
@@ -44,15 +47,24 @@ export function convertImageOperation(
   }
 }
 
-/** The disk in an image file, after its safety check. */
+/**
+ * The disk in an image file, after its safety check.
+ * @throws OperationError `INPUT_INVALID` when a disk was chosen and the file is no appliance
+ */
 export async function openDiskFile(
   input: DiskFileInput,
   { signal }: AbortOptions = {},
 ): Promise<CheckedDisk> {
   const source = await openFileSource(input.path, { signal })
-  return openCheckedDisk(source, {
+  const checked = await openCheckedDisk(source, {
     ...(input.format ? { format: input.format } : {}),
     ...(input.allowBacking ? { allowOtherFilesWithin: dirname(input.path) } : {}),
+    disk: input.disk,
     signal,
+  })
+  if (input.disk === undefined || checked.appliance) return checked
+  await checked[Symbol.asyncDispose]()
+  throw new OperationError('INPUT_INVALID', `${input.path} is no appliance, so there is no disk to choose.`, {
+    hint: 'Leave --disk out.',
   })
 }

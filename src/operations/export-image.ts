@@ -62,6 +62,7 @@ async function exportImage(
   const stored = await storeFile(environment, context, {
     file,
     openSource: () => openForCopy(environment, context, { cloud, id: snapshot?.id ?? found.id }),
+    name: found.name,
     clean,
     verify: true,
   })

@@ -157,13 +157,13 @@ export class Imagewright {
   exportImage(
     source: string,
     path: string,
-    { clean, ...file }: ExportRequest = {},
+    { clean, disk, ...file }: ExportRequest = {},
   ): OperationHandle<StoredFile> {
     const reference = parseReference(source)
     return this.#runner.start<StoredFile>('export', {
       source:
         reference.kind === 'file'
-          ? { kind: 'file', file: { path: reference.path } }
+          ? { kind: 'file', file: { path: reference.path, ...(disk ? { disk } : {}) } }
           : { kind: 'cloud', cloud: reference.cloud, thing: reference.thing },
       file: outputFile(path, file),
       clean: clean ? parseRequest(cleaningInput, clean) : null,
@@ -174,10 +174,15 @@ export class Imagewright {
   convertImage(
     input: string,
     output: string,
-    { inputFormat, allowBacking = false, verify = false, ...file }: ConvertRequest = {},
+    { inputFormat, allowBacking = false, disk, verify = false, ...file }: ConvertRequest = {},
   ): OperationHandle<StoredFile> {
     return this.#runner.start<StoredFile>('convert', {
-      input: { path: resolve(input), ...(inputFormat ? { format: inputFormat } : {}), allowBacking },
+      input: {
+        path: resolve(input),
+        ...(inputFormat ? { format: inputFormat } : {}),
+        ...(disk ? { disk } : {}),
+        allowBacking,
+      },
       output: outputFile(output, file),
       verify,
     })
@@ -249,10 +254,15 @@ export class Imagewright {
 
   /** A disk-image file as an image of a cloud; `target` is `CLOUD:NAME`. */
   uploadImage(path: string, target: string, request: UploadRequest = {}): OperationHandle<StoredImage> {
-    const { inputFormat, allowBacking = false, clean, storage, ...record } = request
+    const { inputFormat, allowBacking = false, disk, clean, storage, ...record } = request
     const { cloud, thing } = parseCloudReference(target)
     return this.#runner.start<StoredImage>('upload', {
-      file: { path: resolve(path), ...(inputFormat ? { format: inputFormat } : {}), allowBacking },
+      file: {
+        path: resolve(path),
+        ...(inputFormat ? { format: inputFormat } : {}),
+        ...(disk ? { disk } : {}),
+        allowBacking,
+      },
       cloud,
       name: thing,
       clean: clean ? parseRequest(cleaningInput, clean) : null,

@@ -39,11 +39,15 @@ export interface MigrateImageRequest {
 
 export interface ExportRequest extends FileRequest {
   clean?: Partial<CleaningInput> | null
+  /** Of a file that is an appliance: its number from 1, its id, or the name of its file. */
+  disk?: string
 }
 
 export interface ConvertRequest extends FileRequest {
   inputFormat?: string
   allowBacking?: boolean
+  /** Of an appliance: its number from 1, its id, or the name of its file. */
+  disk?: string
   verify?: boolean
 }
 
@@ -63,6 +67,8 @@ export interface CleanStoredImageRequest {
 export interface UploadRequest extends RecordRequest {
   inputFormat?: string
   allowBacking?: boolean
+  /** Of an appliance: its number from 1, its id, or the name of its file. */
+  disk?: string
   clean?: Partial<CleaningInput> | null
   storage?: StorageRequest
 }

@@ -15,10 +15,12 @@ import { openFileSource } from '../transfer/file-source.ts'
 import { hashingSink } from '../transfer/hashing-sink.ts'
 import { cleanOnTheWay } from './clean-on-the-way.ts'
 import type { CleaningInput } from './cleaning-input.ts'
+import { describeAppliance, isAppliance } from './describe-appliance.ts'
 import type { Environment } from './environment.ts'
 import { OperationError } from './errors.ts'
-import { proofOf } from './open-image-disk.ts'
+import { machineInput } from './machine-input.ts'
 import { progressOf } from './progress.ts'
+import { beginPass, proveSource } from './prove-source.ts'
 
 /** How a disk is written to a file, as a job keeps it. */
 export const fileInput = z.strictObject({
@@ -29,6 +31,8 @@ export const fileInput = z.strictObject({
   compression: z.enum(['zlib', 'zstd']).optional(),
   level: z.number().int().optional(),
   clusterSize: z.number().int().optional(),
+  /** Of an appliance: what it says about its machine, beside what the guest inside shows. */
+  machine: machineInput.optional(),
   /** Digest of the file's bytes to give in the result, computed while they are written. */
   checksum: z.enum(['md5', 'sha1', 'sha256', 'sha512']).optional(),
   overwrite: z.boolean().default(false),
@@ -44,6 +48,8 @@ export interface StoreFileOptions {
   clean: CleaningInput | null
   /** Read everything back and compare before the name appears. */
   verify: boolean
+  /** A name of the source for people, where it has one beside its file's. */
+  name?: string
 }
 
 export type StoredFile = {
@@ -78,7 +84,7 @@ export function refuseTakenFile({ path, overwrite }: FileInput): void {
 async function writeFile(
   environment: Environment,
   context: JobContext,
-  { file, openSource, clean, verify }: StoreFileOptions,
+  { file, openSource, clean, verify, name }: StoreFileOptions,
 ): Promise<StoredFile> {
   const { signal } = context
   refuseTakenFile(file)
@@ -99,14 +105,26 @@ async function writeFile(
     const disk = diskAsWritten(cleaned.disk, writeOptions(file))
     await using digested = verify ? digestWhileReading(disk) : null
     const onProgress = progressOf(context, 'write', `Writing ${file.path}`)
-    const proof = proofOf(source)
-    const passes = proof?.beginPass({ signal, onProgress }) ?? false
+    const appliance = isAppliance(file.format)
+      ? await describeAppliance(disk, {
+          path: file.path,
+          wishes: file.machine ?? {},
+          source: source.appliance ?? null,
+          name,
+          provenance: [`Made by Imagewright from ${nameOf(source)}, job ${context.jobId}.`],
+          signal,
+        })
+      : null
+    const passes = beginPass(source, { signal, onProgress })
     await writeDisk(digested?.disk ?? disk, hashing ?? sink, {
       ...writeOptions(file),
+      ...(appliance && {
+        appliance: { ...appliance, ...(digested && { contentDigest: () => digested.digest({ signal }) }) },
+      }),
       signal,
       ...(passes ? {} : { onProgress }),
     })
-    await proof?.prove({ signal })
+    await proveSource(source, { signal })
     const digests = hashing ? await hashing.digests() : {}
     const expected = digested ? await digested.digest() : null
     if (expected) await verifyFile(context, sink.temporaryPath, { file, expected })
@@ -135,16 +153,23 @@ async function verifyFile(
   const { signal } = context
   const source = await openFileSource(path, { signal })
   await using written = await openCheckedDisk(source, { format: file.format, signal })
+  beginPass(written, { signal })
   const actual = await contentDigest(written.disk, {
     signal,
     onProgress: progressOf(context, 'verify', `Verifying ${file.path}`),
   })
+  await proveSource(written, { signal })
   if (actual !== expected) {
     throw new OperationError('VERIFICATION_FAILED', `${file.path} does not read back as it was written.`, {
       hint: 'Check the disk it was written to; nothing has appeared under that name.',
       details: { expected, actual },
     })
   }
+}
+
+/** Where a disk comes from, for people: folders of this machine are nobody's business. */
+function nameOf({ source }: CheckedDisk): string {
+  return basename(source.name)
 }
 
 export function writeOptions(file: FileInput) {

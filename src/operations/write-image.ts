@@ -14,6 +14,7 @@ import type { Environment } from './environment.ts'
 import { OperationError } from './errors.ts'
 import { proofOf, type SourceProof } from './open-image-disk.ts'
 import { progressOf } from './progress.ts'
+import { beginPass, proveSource } from './prove-source.ts'
 import { skipFreeSpace } from './skip-free-space.ts'
 import type { StoreImageOptions } from './store-image.ts'
 
@@ -74,8 +75,7 @@ async function writeContainer(
   const disk = diskAsWritten(view.disk, container)
   await using digested = digestWhileReading(disk)
   const onProgress = progressOf(context, `write-${id}`, `Writing ${target.name}:${options.name}`)
-  const proof = proofOf(source)
-  const passes = proof?.beginPass({ signal, onProgress }) ?? false
+  const passes = beginPass(source, { signal, onProgress })
   const image = await target.images.upload(
     id,
     async (sink) => {
@@ -85,7 +85,7 @@ async function writeContainer(
         signal,
         ...(passes ? {} : { onProgress }),
       })
-      await proof?.prove({ signal })
+      await proveSource(source, { signal })
     },
     { signal, ...(format === 'raw' ? { size: disk.size } : {}) },
   )
@@ -93,7 +93,7 @@ async function writeContainer(
   return {
     contentDigest: await digested.digest(),
     containerDigest: null,
-    sourceProof: proof?.proof ?? null,
+    sourceProof: proofOf(source)?.proof ?? null,
     freeSpaceLeftOut: view.freeSpaceLeftOut,
     cleaning: view.report,
     proved: provesItself(options, image),

@@ -4,10 +4,11 @@ import { cancellable } from '../cancellable.ts'
 import { presentFile } from '../render/stored-file.ts'
 import { runJob } from '../run-job.ts'
 import { asJob, type CommonOptions, common, print, withImagewright } from '../session.ts'
+import { addDiskOption, type DiskOption } from './disk-option.ts'
 import { addFileOptions, type FileOptions, readFileOptions } from './file-options.ts'
 import { refuseWithStdout } from './refuse-with-stdout.ts'
 
-interface Options extends CommonOptions, FileOptions {
+interface Options extends CommonOptions, FileOptions, DiskOption {
   inputFormat?: string
   allowBacking?: boolean
   verify?: boolean
@@ -23,6 +24,7 @@ export function addConvertCommand(program: Command): void {
     .addOption(new Option('--input-format <format>', 'what the input is declared to be').choices(diskFormats))
     .option('--allow-backing', 'follow a backing or data file, in the same folder as the input')
     .option('--verify', 'read the output back and compare before it appears')
+  addDiskOption(command)
   addFileOptions(command)
   asJob(command)
   common(command, [
@@ -35,6 +37,7 @@ export function addConvertCommand(program: Command): void {
       const request = {
         ...readFileOptions(options),
         ...(options.inputFormat ? { inputFormat: options.inputFormat } : {}),
+        ...(options.disk ? { disk: options.disk } : {}),
         allowBacking: options.allowBacking ?? false,
         verify: options.verify ?? false,
       }

@@ -10,11 +10,12 @@ import { presentStored } from '../render/stored-image.ts'
 import { runJob } from '../run-job.ts'
 import { asJob, type CommonOptions, common, print, withImagewright } from '../session.ts'
 import { addCleaningOptions, type CleaningOptions, readOptionalCleaning } from './cleaning-options.ts'
+import { addDiskOption, type DiskOption } from './disk-option.ts'
 import { readGiB, readMiB } from './read-units.ts'
 import { refuseWithStdin } from './refuse-with-stdin.ts'
 import { addStorageOptions, readStorageOptions, type StorageOptions } from './storage-options.ts'
 
-interface UploadOptions extends CommonOptions, StorageOptions, CleaningOptions {
+interface UploadOptions extends CommonOptions, StorageOptions, CleaningOptions, DiskOption {
   inputFormat?: string
   allowBacking?: boolean
   clean?: boolean
@@ -46,6 +47,7 @@ export function addImagesUploadCommand(images: Command): void {
     .option('--hidden', 'leave it out of lists')
     .option('--id <id>', 'the id it is to have, where the cloud lets one choose')
     .option('--size <size>', 'bytes that will come from stdin, where they are known', parseSize)
+  addDiskOption(command)
   addStorageOptions(command)
   addCleaningOptions(command)
   asJob(command)
@@ -63,6 +65,7 @@ export function addImagesUploadCommand(images: Command): void {
       function uploadFile(): OperationHandle<StoredImage> {
         return imagewright.uploadImage(file, target, {
           ...(options.inputFormat ? { inputFormat: options.inputFormat } : {}),
+          ...(options.disk ? { disk: options.disk } : {}),
           allowBacking: options.allowBacking ?? false,
           clean: readOptionalCleaning(command, options),
           storage: readStorageOptions(options),

@@ -23,6 +23,8 @@ export interface CheckContainerOptions extends AbortOptions {
 export interface ContainerCheck {
   /** Bytes of the guest's disk; null when that was not reached. */
   readonly virtualSize: number | null
+  /** The kind of the image by its field's own name, where the format has several. */
+  readonly subformat?: string
   readonly checks: SafetyCheckResult[]
 }
 

@@ -44,13 +44,14 @@ export function cleanFileOperation(
     input: cleanFileInput,
     title: ({ path }) => `Cleaning ${path}`,
     async run(context, { path, clean, output }) {
-      const format = await context.step('resolve', 'Checking the file', () => {
+      const container = await context.step('resolve', 'Checking the file', () => {
         checkCleaning(clean)
         return detectFormat(path, { signal: context.signal })
       })
       return storeFile(environment, context, {
-        file: output ?? fileInput.parse({ path, format, overwrite: true }),
-        openSource: (options) => openDiskFile({ path, format, allowBacking: false }, options),
+        file: output ?? fileInput.parse({ path, ...container, overwrite: true }),
+        openSource: (options) =>
+          openDiskFile({ path, format: container.format, allowBacking: false }, options),
         clean,
         verify: true,
       })

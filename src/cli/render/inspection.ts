@@ -10,7 +10,7 @@ export function presentInspection(inspection: Inspection, { verbose }: { verbose
   const parts = [
     properties([
       ['image', reference],
-      ['format', format],
+      ['format', safety.subformat ? `${format}, ${safety.subformat}` : format],
       ['file', formatSize(size)],
       ['disk', virtualSize === null ? null : formatSize(virtualSize)],
       ['data', dataSize === null ? null : formatSize(dataSize)],

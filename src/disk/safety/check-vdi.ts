@@ -24,10 +24,10 @@ export async function checkVdi(
 ): Promise<ContainerCheck> {
   const { limits, signal } = options
   const findings = new Findings(names)
-  let virtualSize: number | null = null
+  let facts: Omit<ContainerCheck, 'checks'> = { virtualSize: null }
   try {
     const header = await readVdiHeader(source, { signal })
-    virtualSize = header.size
+    facts = { virtualSize: header.size, subformat: header.type }
     if (header.size > limits.virtualSize) {
       findings.refuse('vdi.virtual_size', 'IMAGE_SIZE_LIMIT', vdiFields.cbDisk.offset, () => {
         return `The disk has ${formatSize(header.size)}, more than the limit of ${formatSize(limits.virtualSize)}.`
@@ -38,9 +38,9 @@ export async function checkVdi(
   } catch (error) {
     findings.refuseFor('vdi.header', error)
   }
-  if (findings.refused) return { virtualSize, checks: findings.results() }
+  if (findings.refused) return { ...facts, checks: findings.results() }
   const inside = await checkInside(() => openVdi(source, { signal }), { signal })
-  return { virtualSize, checks: [...findings.results(), ...inside] }
+  return { ...facts, checks: [...findings.results(), ...inside] }
 }
 
 function checkParent(source: RandomAccessSource, header: VdiHeader, findings: Findings<typeof names>): void {

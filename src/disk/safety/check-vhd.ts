@@ -42,12 +42,12 @@ export async function checkVhd(
   const findings: VhdFindings = new Findings(names)
   const footer = await within(findings, 'vhd.footer', () => readVhdFooter(source, { signal }))
   if (!footer) return { virtualSize: null, checks: findings.results() }
-  const virtualSize = footer.size
+  const facts = { virtualSize: footer.size, subformat: footer.type }
   await within(findings, 'vhd.parent', () => refuseVhdParent(source.name, footer))
   checkSizes(footer, { ...options, findings })
   if (!findings.refused) await checkLayout(source, footer, { ...options, findings })
-  if (findings.refused) return { virtualSize, checks: findings.results() }
-  return { virtualSize, checks: [...findings.results(), ...(await checkViews(source, footer, options))] }
+  if (findings.refused) return { ...facts, checks: findings.results() }
+  return { ...facts, checks: [...findings.results(), ...(await checkViews(source, footer, options))] }
 }
 
 function checkSizes(

@@ -49,10 +49,14 @@ export async function judgeImage(
     checks.push(...results)
     if (format === null) return { verdict: verdictOf(checks, wrapping, title), inner: null, ...facts }
     const reader = await formatReader(format)
-    const { virtualSize, checks: own } = await reader.check(image, { ...options, allowOtherFiles })
+    const { virtualSize, subformat, checks: own } = await reader.check(image, { ...options, allowOtherFiles })
     checks.push(...own)
     return {
-      verdict: { ...verdictOf(checks, wrapping, title), virtualSize },
+      verdict: {
+        ...verdictOf(checks, wrapping, title),
+        virtualSize,
+        ...(subformat === undefined ? {} : { subformat }),
+      },
       inner: { format, image },
       ...facts,
     }

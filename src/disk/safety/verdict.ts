@@ -25,6 +25,8 @@ export interface SafetyVerdict {
   readonly wrapping: readonly WrappingName[]
   /** Bytes of the guest's disk; null when the image does not say or was refused before that was known. */
   readonly virtualSize: number | null
+  /** The kind of the image by its field's own name, where its format has several and that was reached. */
+  readonly subformat?: string
   readonly checks: readonly SafetyCheckResult[]
 }
 

@@ -1,4 +1,5 @@
 import type { CloudImage } from '../clouds/cloud.ts'
+import { CloudError } from '../clouds/errors.ts'
 import type { AbortOptions } from '../core/abort.ts'
 import { MiB } from '../core/bytes.ts'
 import { probeBytes } from '../disk/probe.ts'
@@ -111,14 +112,30 @@ async function checkHead(
     assertOpaque(probe, { name, format: image.format })
     return { format: image.format, virtualSize: size }
   }
-  const { format, results } = checkFormat(probe, declaredFormat(image))
+  const declared = declaredFormat(image)
+  if (declared !== undefined && !isKnownByHead(declared)) throw unstreamable(name, declared)
+  const { format, results } = checkFormat(probe, declared)
   assertAccepted({ checks: results }, name)
   if (format === null) throw new Error(`${name} has no format and was not refused.`)
+  if (!isKnownByHead(format)) throw unstreamable(name, format)
   if (format === 'raw') return { format, virtualSize: size }
   const header = await readQcow2Header(headSource(head, { name, size }), { signal })
   const checks = checkQcow2Header(header, { allowOtherFiles: false, limits: defaultLimits, fileSize: size })
   assertAccepted({ checks }, name)
   return { format, virtualSize: header.size }
+}
+
+/** Whether the beginning of an image says what has to be known about it. */
+function isKnownByHead(format: string): format is 'raw' | 'qcow2' {
+  return format === 'raw' || format === 'qcow2'
+}
+
+function unstreamable(name: string, format: string): CloudError {
+  return new CloudError(
+    'CLOUD_UNSUPPORTED',
+    `${name} can only be read front to end, and a ${format} image cannot be checked like that.`,
+    { hint: 'Download it to a file, and upload that.' },
+  )
 }
 
 /** As much of a source as is at hand. */

@@ -50,6 +50,14 @@ export const outputTraits = {
     clusterSize: false,
     granule: 512,
   },
+  ova: {
+    extensions: ['.ova'],
+    subformats: [],
+    compressions: [],
+    clusterSize: false,
+    granule: 512,
+    isAppliance: true,
+  },
 } as const satisfies Readonly<Record<string, OutputTraits>>
 
 /** The granule of one kind of a format, the usual one when none is given. */

@@ -8,7 +8,7 @@ import { paddedDisk } from './padded-disk.ts'
 export type OutputFormat = keyof typeof outputTraits
 
 /** The container formats that can be written, the one with most features first. */
-export const outputFormats: readonly OutputFormat[] = ['qcow2', 'raw', 'vmdk', 'vdi', 'vhd', 'vhdx']
+export const outputFormats: readonly OutputFormat[] = ['qcow2', 'raw', 'vmdk', 'vdi', 'vhd', 'vhdx', 'ova']
 
 export function isOutputFormat(name: string): name is OutputFormat {
   return Object.hasOwn(outputTraits, name)
@@ -42,6 +42,7 @@ const writers: Readonly<Record<OutputFormat, () => Promise<WriteDisk>>> = {
   vdi: async () => (await import('./vdi/vdi-writer.ts')).writeVdi,
   vhd: async () => (await import('./vhd/vhd-writer.ts')).writeVhd,
   vhdx: async () => (await import('./vhdx/vhdx-writer.ts')).writeVhdx,
+  ova: async () => (await import('./ova/ova-writer.ts')).writeOva,
 }
 
 /**

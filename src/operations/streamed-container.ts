@@ -1,5 +1,4 @@
 import type { CloudImage } from '../clouds/cloud.ts'
-import { CloudError } from '../clouds/errors.ts'
 import type { AbortOptions } from '../core/abort.ts'
 import { MiB } from '../core/bytes.ts'
 import { probeBytes } from '../disk/probe.ts'
@@ -17,10 +16,15 @@ import { declaredFormat, imageCorrupt, provingDigests, type SourceDisk } from '.
 /** A qcow2 header takes at most one cluster, and those have at most 2 MiB. */
 const headBytes = 2 * MiB
 
+/** Whether the beginning of an image of this format says what has to be known before it is copied. */
+export function isKnownByHead({ format }: CloudImage): boolean {
+  return format !== null && (isOpaque(format) || ['raw', 'ami', 'qcow2'].includes(format))
+}
+
 /**
- * An image whose server gives no ranges, for a copy byte for byte: only its beginning can be looked at before the rest
- * passes. Format, header, and references to other files are checked; tables and the disk inside are not.
- * Its stream can be taken once. Takes the source over.
+ * An image whose server gives no ranges, for a copy byte for byte, of a format that `isKnownByHead`: only its beginning
+ * can be looked at before the rest passes. Format, header, and references to other files are checked; tables and the disk
+ * inside are not. Its stream can be taken once. Takes the source over.
  * @throws DiskError as `openCheckedDisk` for what the beginning shows; CloudError `IMAGE_CORRUPT` at the end of the stream
  */
 export async function openStreamedContainer(
@@ -112,30 +116,14 @@ async function checkHead(
     assertOpaque(probe, { name, format: image.format })
     return { format: image.format, virtualSize: size }
   }
-  const declared = declaredFormat(image)
-  if (declared !== undefined && !isKnownByHead(declared)) throw unstreamable(name, declared)
-  const { format, results } = checkFormat(probe, declared)
+  const { format, results } = checkFormat(probe, declaredFormat(image))
   assertAccepted({ checks: results }, name)
   if (format === null) throw new Error(`${name} has no format and was not refused.`)
-  if (!isKnownByHead(format)) throw unstreamable(name, format)
   if (format === 'raw') return { format, virtualSize: size }
   const header = await readQcow2Header(headSource(head, { name, size }), { signal })
   const checks = checkQcow2Header(header, { allowOtherFiles: false, limits: defaultLimits, fileSize: size })
   assertAccepted({ checks }, name)
   return { format, virtualSize: header.size }
-}
-
-/** Whether the beginning of an image says what has to be known about it. */
-function isKnownByHead(format: string): format is 'raw' | 'qcow2' {
-  return format === 'raw' || format === 'qcow2'
-}
-
-function unstreamable(name: string, format: string): CloudError {
-  return new CloudError(
-    'CLOUD_UNSUPPORTED',
-    `${name} can only be read front to end, and a ${format} image cannot be checked like that.`,
-    { hint: 'Download it to a file, and upload that.' },
-  )
 }
 
 /** As much of a source as is at hand. */

@@ -16,6 +16,7 @@ import { migrateImageInput } from '../../src/operations/migrate-input.ts'
 import { planMigrateImage } from '../../src/operations/migrate-plan.ts'
 import { describeFound, findMarkersInRaw } from '../../testbed/find-markers.ts'
 import { file } from '../../testbed/guest-tree.ts'
+import { sketchFixedVhd } from '../../testbed/hostile/vhd-sketch.ts'
 import { secretEntries } from '../../testbed/plant-secrets.ts'
 import { planSecrets } from '../../testbed/secrets.ts'
 import { buildTinyGuest } from '../../testbed/tiny-guest.ts'
@@ -267,6 +268,15 @@ describeWith(['mke2fs', 'e2fsck', 'debugfs'], 'an image migrated to another clou
     expect(await site.files()).toEqual(before)
   })
 
+  it('passes as a file where the server gives no ranges and the beginning does not say enough', async () => {
+    await use(farCloud('here', { ranges: false }), farCloud('there', { formats: ['raw', 'vhd'] }))
+    const { bytes } = sketchFixedVhd(guest)
+    await store(here, bytes, { name: 'web', format: 'vhd' })
+    await migrate({ name: 'one' })
+    expect(warnings()).toEqual(['SOURCE_SPOOLED'])
+    expect(there.bytesOf('one').equals(bytes)).toBe(true)
+  })
+
   it('is refused as a stream too when its beginning is hostile', async () => {
     await use(farCloud('here', { ranges: false }), farCloud('there'))
     const hostile = await qcow2Of(guest)
@@ -441,7 +451,7 @@ describeWith(['mke2fs', 'e2fsck', 'debugfs'], 'an image migrated to another clou
   it.each([
     ['a name that is taken', {}, 'NAME_TAKEN'],
     ['an image that is not there', { thing: 'nothing' }, 'IMAGE_NOT_FOUND'],
-    ['a format nobody reads', { thing: 'vmdk' }, 'FORMAT_UNKNOWN'],
+    ['a format nobody reads', { thing: 'ploop' }, 'FORMAT_UNKNOWN'],
     ['the cleaning of a CD', { thing: 'cd', clean: {} }, 'FORMAT_UNKNOWN'],
     ['an image without data', { thing: 'empty' }, 'IMAGE_HAS_NO_DATA'],
     [
@@ -452,7 +462,7 @@ describeWith(['mke2fs', 'e2fsck', 'debugfs'], 'an image migrated to another clou
   ])('is refused with %s, before anything is made', async (_name, request, code) => {
     await store(here, guest, { name: 'web', format: 'raw' })
     await store(here, guest, { name: 'other', format: 'raw' })
-    await store(here, guest, { name: 'vmdk', format: 'vmdk' })
+    await store(here, guest, { name: 'ploop', format: 'ploop' })
     await store(here, guest, { name: 'cd', format: 'iso' })
     await here.images.create({ name: 'empty', format: 'raw' }, { key: 'empty' })
     await store(there, guest, { name: 'web', format: 'raw' })

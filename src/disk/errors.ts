@@ -35,6 +35,7 @@ export const diskErrorCodes = {
   IMAGE_REFCOUNT_WRONG: 'A reference count of the image does not fit the references to the cluster.',
   IMAGE_REFCOUNT_LEAK: 'Clusters of the image are counted as used although nothing refers to them.',
   IMAGE_FEATURE_UNPORTABLE: 'The image uses a feature that we read but that image services of clouds refuse.',
+  IMAGE_STREAM_DAMAGED: 'A compressed image does not decompress, or has a wrong checksum.',
   IMAGE_ARCHIVE_MEMBER: 'An archive has a member that is no plain file with a name of its own.',
   IMAGE_ARCHIVE_LIMIT: 'An archive has more members, or more about them, than any image needs.',
   IMAGE_ARCHIVE_CONTENT: 'An archive holds no disk in a form that is known.',

@@ -8,9 +8,9 @@ import { assertAccepted } from './safety/assert-accepted.ts'
 import { checkGuestDisk } from './safety/check-guest-disk.ts'
 import type { SafetyVerdict } from './safety/check-image.ts'
 import { judgeImage } from './safety/judge-image.ts'
-import type { WrappingName } from './wrapping/wrapping.ts'
+import type { UnwrapWishes, WrappingName } from './wrapping/wrapping.ts'
 
-export interface OpenCheckedDiskOptions extends AbortOptions {
+export interface OpenCheckedDiskOptions extends UnwrapWishes {
   /**
    * The container format it is declared to have, with its wrapping (`raw.gz`, `gcp`); told from the content when absent.
    */
@@ -63,15 +63,15 @@ export async function openJudgedDisk(
   source: RandomAccessSource,
   options: OpenCheckedDiskOptions = {},
 ): Promise<JudgedDisk> {
-  const { format: declared, allowOtherFilesWithin, disk: wish, signal } = options
+  const { format: declared, allowOtherFilesWithin, ...wishes } = options
+  const { signal } = wishes
   let close = () => source.close()
   try {
     const { verdict, inner, appliance, proof, release } = await judgeImage(source, {
       ...(declared ? { format: declared } : {}),
       allowOtherFiles: allowOtherFilesWithin !== undefined,
       allowOtherFilesWithin,
-      disk: wish,
-      signal,
+      ...wishes,
     })
     close = async () => {
       await release()

@@ -1,11 +1,11 @@
-import type { AbortOptions } from '../../core/abort.ts'
 import type { RandomAccessSource } from '../../transfer/byte-source.ts'
+import type { UnwrapWishes } from '../wrapping/wrapping.ts'
 import { judgeImage } from './judge-image.ts'
 import type { SafetyLimits, SafetyVerdict } from './verdict.ts'
 
 export type { SafetyCheckResult, SafetyLimits, SafetyVerdict } from './verdict.ts'
 
-export interface CheckImageOptions extends AbortOptions {
+export interface CheckImageOptions extends UnwrapWishes {
   /**
    * The format the image was declared to have, with its wrapping as in `containerName`; content that is another is
    * refused. When absent, it is told from the content, and wrappings are taken off.

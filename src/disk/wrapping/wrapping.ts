@@ -19,7 +19,22 @@ export interface Wrapping {
   unwrap(source: RandomAccessSource, options: UnwrapOptions): Promise<Unwrapped>
 }
 
-export interface UnwrapOptions extends AbortOptions {
+/** What a caller may say about images that have to be decompressed; of no consequence for others. */
+export interface UnwrapWishes extends AbortOptions {
+  /**
+   * How the disk will be read: front to end, which needs no scratch space, or in any order, for which everything goes to
+   * a temporary file in the first pass. Default `sequential`; reads that go back again and again make it `random`.
+   */
+  readonly access?: 'sequential' | 'random'
+  /** Folder for the temporary file, which has no name and goes away with the process. Default: TMPDIR or `/var/tmp`. */
+  readonly scratchFolder?: string
+  /** Told when a temporary file is begun, and how many bytes of it are known to be needed. */
+  readonly onScratch?: (scratch: { readonly name: string; readonly size: number }) => void
+  /** Compressed bytes that the first pass has taken, and all of them: the one part of opening that can take long. */
+  readonly onProgress?: (done: number, total: number) => void
+}
+
+export interface UnwrapOptions extends UnwrapWishes {
   readonly limits: SafetyLimits
   /** Of an appliance: the disk that is wanted, by its number from 1, its id or the name of its file. */
   readonly disk?: string | undefined

@@ -1,8 +1,12 @@
+import type { Codec } from '../decompression/codec.ts'
 import type { RecognisedFormat } from '../signatures.ts'
 import type { Wrapping, WrappingName } from './wrapping.ts'
 
 /** By the format that the content is recognised to have; loaded when used. */
 const wrappings = {
+  gzip: async () => compressed((await import('../decompression/gzip-codec.ts')).gzipCodec),
+  xz: async () => compressed((await import('../decompression/xz-codec.ts')).xzCodec),
+  zstd: async () => compressed((await import('../decompression/zstd-codec.ts')).zstdCodec),
   tar: async () => (await import('../tar/unwrap-tar.ts')).tarWrapping,
   ovf: async () => (await import('../ova/ovf-wrapping.ts')).ovfWrapping,
 } as const satisfies Readonly<Partial<Record<RecognisedFormat, () => Promise<Wrapping>>>>
@@ -28,4 +32,8 @@ export function mayBeWrapped(outer: readonly WrappingName[], format: WrappedForm
   const isAppliance = last === 'ova' || last === 'ovf'
   const isCompressed = outer.some((name) => !['tar', 'ova', 'ovf'].includes(name))
   return format === 'tar' ? last !== 'tar' && !isAppliance : isAppliance && !isCompressed
+}
+
+async function compressed(codec: Codec): Promise<Wrapping> {
+  return (await import('../decompression/unwrap-compressed.ts')).compressedWrapping(codec)
 }

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { fuzzImages } from './fuzz-image.ts'
 import { isFuzzFormat } from './fuzz-targets.ts'
 import { latestCaseWriter } from './latest-case.ts'
@@ -16,7 +17,8 @@ const latest = latestCaseWriter(casePath)
 const options = { runs: Number(runs), seed: Number(seed), onCase: latest.put, ...(path && { path }) }
 const problem = await fuzzImages(format, options).then(
   () => null,
-  (error: unknown) => (error instanceof Error ? (error.stack ?? error.message) : String(error)),
+  // With its cause: fast-check's own message has only the case.
+  (error: unknown) => inspect(error),
 )
 latest.close()
 const memory = Math.round(process.resourceUsage().maxRSS / 1024)

@@ -3,12 +3,14 @@ import { fuzzQcow2 } from './fuzz-qcow2.ts'
 import type { FuzzTarget } from './fuzz-target.ts'
 import { fuzzVdi } from './fuzz-vdi.ts'
 import { fuzzVhd } from './fuzz-vhd.ts'
+import { fuzzVhdx } from './fuzz-vhdx.ts'
 
 /** Everything that reads untrusted images. `test/disk/safety/fuzz.test.ts` fails when a format is missing here. */
 export const fuzzTargets = {
   qcow2: fuzzQcow2,
   vdi: fuzzVdi,
   vhd: fuzzVhd,
+  vhdx: fuzzVhdx,
   raw: fuzzRaw,
   mbr: fuzzMbr,
   gpt: fuzzGpt,

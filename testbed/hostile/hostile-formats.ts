@@ -24,7 +24,6 @@ const foreignFormats: readonly (readonly [string, () => Buffer])[] = [
   ['QED', () => foreign.signed('QED\0')],
   ['VMDK, sparse', foreign.vmdkSparse],
   ['VMDK, of ESX', () => foreign.signed('COWD')],
-  ['VHDX', () => foreign.signed('vhdxfile')],
   ['Parallels', () => foreign.signed('WithoutFreeSpace')],
   ['Parallels, extended', () => foreign.signed('WithouFreSpacExt')],
   ['DMG', () => Buffer.concat([Buffer.alloc(4096), foreign.signed('koly').subarray(0, 512)])],

@@ -9,12 +9,14 @@ import { hostileQcow2Headers } from './hostile-qcow2-headers.ts'
 import { hostileQcow2Tables } from './hostile-qcow2-tables.ts'
 import { hostileVdis } from './hostile-vdi.ts'
 import { hostileVhds } from './hostile-vhd.ts'
+import { hostileVhdx } from './hostile-vhdx.ts'
+import { hostileVhdxLogs } from './hostile-vhdx-logs.ts'
 
 export type { HostileImage } from './hostile-image.ts'
 
 /**
  * Images made to harm whoever opens them, and their harmless neighbours one step inside each limit, with the verdict
- * that is right for each. Made by code, a few KiB each.
+ * that is right for each. Made by code, a few KiB each, or a few MiB with holes.
  */
 export const hostileImages: readonly HostileImage[] = [
   ...hostileFormats,
@@ -27,4 +29,6 @@ export const hostileImages: readonly HostileImage[] = [
   ...hostileDataFiles,
   ...hostileVdis,
   ...hostileVhds,
+  ...hostileVhdx,
+  ...hostileVhdxLogs,
 ]

@@ -62,7 +62,7 @@ export async function readVhdxHeader(
   }
   const logLength = fields.number(headerFields.logLength)
   const logOffset = fields.number(headerFields.logOffset)
-  if (logLength % vhdxAlignment !== 0) throw invalid('logLength')
+  if (logLength % vhdxAlignment !== 0 || (logLength === 0 && guid !== noGuid)) throw invalid('logLength')
   if (logOffset % vhdxAlignment !== 0) throw invalid('logOffset')
   if (logLength > 0 && logOffset < headerSectionBytes) throw invalid('logOffset')
   if (logLength > 0 && logOffset + logLength > source.size) {

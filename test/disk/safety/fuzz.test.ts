@@ -8,6 +8,7 @@ const samples: Readonly<Record<FuzzFormat, number>> = {
   qcow2: 3000,
   vdi: 1500,
   vhd: 2000,
+  vhdx: 1000,
   raw: 300,
   mbr: 700,
   gpt: 700,

@@ -17,6 +17,7 @@ import { progressOf } from './progress.ts'
 import { beginPass, proveSource } from './prove-source.ts'
 import { skipFreeSpace } from './skip-free-space.ts'
 import type { StoreImageOptions } from './store-image.ts'
+import { warnOfLateFormat } from './warn-of-late-format.ts'
 
 export type WrittenImage = {
   /** SHA-256 of what the guest sees, independent of the container format; null when stored byte for byte. */
@@ -57,7 +58,10 @@ export async function writeImage(
       message: `The cloud has recorded no checksum for ${source.source.name}: what was read cannot be compared.`,
     })
   }
-  return options.verbatim
+  const { target, name, format, verbatim, storage } = options
+  const subformat = verbatim ? source.verdict.subformat : storage.subformat
+  warnOfLateFormat(context, { target, name, format, subformat })
+  return verbatim
     ? await copyContainer(context, options, source)
     : await writeContainer(environment, context, { ...options, source })
 }

@@ -318,6 +318,31 @@ const inspection: Parameters<typeof presentInspection>[0] = {
     virtualSize: 1,
     checks: [{ name: 'partition-table', outcome: 'warning', message: hostile }],
   },
+  appliance: {
+    machines: [
+      {
+        name: hostile,
+        cpus: 1,
+        memory: 1,
+        firmware: 'bios',
+        os: hostile,
+        vmwareOs: hostile,
+        hardware: hostile,
+        product: hostile,
+        version: hostile,
+        vendor: hostile,
+        annotation: hostile,
+        nics: [{ model: hostile, network: hostile }],
+        disks: [{ diskId: 'x', controller: hostile }],
+      },
+    ],
+    disks: [
+      { number: 1, id: 'x', file: hostile, fileSize: 1, capacity: 1, isCompressed: true, isChosen: true },
+    ],
+    manifest: { algorithms: ['sha256'], files: 1, missing: [hostile] },
+    isSigned: true,
+  },
+  manifest: 'matches',
   guestProblem: { code: 'X', message: hostile },
   guest: {
     partitionScheme: 'gpt',

@@ -5,6 +5,7 @@ import { cancellable } from '../cancellable.ts'
 import { exitCodes } from '../failure.ts'
 import { presentInspection } from '../render/inspection.ts'
 import { type CommonOptions, common, print, withImagewright } from '../session.ts'
+import { addDiskOption } from './disk-option.ts'
 
 export function addInspectCommand(program: Command): void {
   const command = program
@@ -15,6 +16,7 @@ export function addInspectCommand(program: Command): void {
     )
     .addOption(new Option('--format <format>', 'what it is declared to be').choices(diskFormats))
     .option('--allow-backing', 'follow a backing or data file, in the same folder as the image')
+  addDiskOption(command)
   common(command, [
     'imagewright inspect disk.qcow2',
     'imagewright inspect local:"web golden" --json',
@@ -27,6 +29,7 @@ export function addInspectCommand(program: Command): void {
           signal,
           ...(options.format ? { format: options.format } : {}),
           allowBacking: options.allowBacking ?? false,
+          ...(options.disk ? { disk: options.disk } : {}),
         }),
       )
       print(options, inspection, (result) => presentInspection(result, { verbose: options.verbose ?? false }))

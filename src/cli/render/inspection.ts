@@ -2,11 +2,13 @@ import { formatSize } from '../../core/bytes.ts'
 import type { SafetyVerdict } from '../../disk/safety/verdict.ts'
 import type { GuestInspection, GuestSystem } from '../../guest/inspect/inspect-guest.ts'
 import type { Inspection } from '../../operations/inspect-thing.ts'
+import { presentAppliance } from './appliance.ts'
 import { printable } from './printable.ts'
 import { properties, table } from './table.ts'
 
 export function presentInspection(inspection: Inspection, { verbose }: { verbose: boolean }): string {
-  const { reference, format, size, virtualSize, dataSize, safety, guest, guestProblem } = inspection
+  const { reference, format, size, virtualSize, dataSize, safety, appliance, guest, guestProblem } =
+    inspection
   const parts = [
     properties([
       ['image', reference],
@@ -18,6 +20,7 @@ export function presentInspection(inspection: Inspection, { verbose }: { verbose
     ]),
     presentChecks(safety, { verbose }),
   ]
+  if (appliance) parts.push(presentAppliance(appliance, inspection.manifest))
   if (guest) parts.push(presentGuest(guest))
   if (guestProblem)
     parts.push(`The inside cannot be shown: ${printable(guestProblem.message)} [${guestProblem.code}]`)

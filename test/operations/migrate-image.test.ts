@@ -10,6 +10,7 @@ import { loadConfig } from '../../src/config/load-config.ts'
 import type { JobEvent } from '../../src/core/events.ts'
 import { contentDigest } from '../../src/disk/content-digest.ts'
 import { openRaw } from '../../src/disk/raw/raw-reader.ts'
+import { openVhd } from '../../src/disk/vhd/vhd-reader.ts'
 import { JobRunner } from '../../src/operations/job-runner.ts'
 import type { MigrateImageResult } from '../../src/operations/migrate-image.ts'
 import { migrateImageInput } from '../../src/operations/migrate-input.ts'
@@ -273,8 +274,12 @@ describeWith(['mke2fs', 'e2fsck', 'debugfs'], 'an image migrated to another clou
     const { bytes } = sketchFixedVhd(guest)
     await store(here, bytes, { name: 'web', format: 'vhd' })
     await migrate({ name: 'one' })
-    expect(warnings()).toEqual(['SOURCE_SPOOLED'])
+    expect(warnings()).toEqual(['SOURCE_SPOOLED', 'FORMAT_SHOWN_AT_END'])
     expect(there.bytesOf('one').equals(bytes)).toBe(true)
+    await migrate({ name: 'two', storage: { format: 'vhd', subformat: 'dynamic' } })
+    expect(warnings()).toEqual(['SOURCE_SPOOLED'])
+    const dynamic = await openVhd(memorySource(there.bytesOf('two')))
+    expect(await contentDigest(dynamic)).toBe(await contentDigest(await openRaw(memorySource(guest))))
   })
 
   it('is refused as a stream too when its beginning is hostile', async () => {

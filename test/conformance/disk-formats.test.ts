@@ -36,6 +36,8 @@ const peculiarities: Readonly<Record<OutputFormat, Peculiarities | ((subformat: 
           ids: { fileWrite: someId, dataWrite: someId, virtualDisk: someId },
         }),
     },
+    // QEMU reads the disk in it; that is tested with the format.
+    ova: {},
   }
 
 const someId = '5f1c0f5e-3f0e-4c59-9c0b-0a3d6f6b2c11'

@@ -78,6 +78,7 @@ export async function writeStreamOptimized(
     method: 'zlib',
     level,
     blockSize: grainSize,
+    favour: 'small',
     keepIncompressible: false,
   })
   try {

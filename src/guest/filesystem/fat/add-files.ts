@@ -2,6 +2,7 @@ import { type AbortOptions, throwIfCancelled } from '../../../core/abort.ts'
 import type { Disk } from '../../../disk/disk.ts'
 import { memoryDisk } from '../../../disk/memory-disk.ts'
 import { type DiskWindow, withWindows } from '../../../disk/overlay-disk.ts'
+import { paddedDisk } from '../../../disk/padded-disk.ts'
 import { windowDisk } from '../../../disk/window-disk.ts'
 import { GuestError } from '../../errors.ts'
 import { type AllocationTable, chainFrom, encodeTableEntry, endMark } from './allocation-table.ts'
@@ -196,14 +197,9 @@ function contentWindows(geometry: FatGeometry, chain: readonly number[], content
     // What stood behind the end of the last cluster's part is somebody's old data.
     return {
       offset: clusterOffset(geometry, cluster),
-      disk: paddedDisk(windowDisk(content, start, length), count * geometry.clusterBytes),
+      disk: paddedDisk(windowDisk(content, start, length), geometry.clusterBytes),
     }
   })
-}
-
-/** A disk followed by zeros. */
-function paddedDisk(disk: Disk, size: number): Disk {
-  return disk.size === size ? disk : withWindows(memoryDisk(new Uint8Array(), size), [{ offset: 0, disk }])
 }
 
 function directoryWindows(geometry: FatGeometry, { chain, bytes }: Directory): DiskWindow[] {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import type { Disk } from '../../src/disk/disk.ts'
 import { DiskError } from '../../src/disk/errors.ts'
-import { formatReader } from '../../src/disk/format-readers.ts'
+import { type DiskFormat, formatReader, isDiskFormat } from '../../src/disk/format-readers.ts'
 import { readPartitionTable } from '../../src/disk/partition/read-partition-table.ts'
 import { probeFormat } from '../../src/disk/probe.ts'
 import { checkImage } from '../../src/disk/safety/check-image.ts'
@@ -81,13 +81,18 @@ async function examine(bytes: Buffer, fuzzTarget: FuzzTarget): Promise<void> {
   const source = guardedSource(bytes)
   await probeFormat(source)
   await readPartitionTable(source)
-  const { format, openWithOtherFiles } = fuzzTarget
+  const { format, open, openWithOtherFiles } = fuzzTarget
   await compare(bytes, {
     format,
     allowOtherFiles: false,
-    open: async (image) => (await formatReader(format)).open(image, {}),
+    open: open ?? (async (image) => (await formatReader(diskFormatOf(fuzzTarget))).open(image, {})),
   })
   if (openWithOtherFiles) await compare(bytes, { format, allowOtherFiles: true, open: openWithOtherFiles })
+}
+
+function diskFormatOf({ format }: FuzzTarget): DiskFormat {
+  if (isDiskFormat(format)) return format
+  throw new Error(`${format} has no reader of its own, and its target does not open it.`)
 }
 
 interface WayToRead {

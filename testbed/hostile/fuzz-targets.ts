@@ -1,3 +1,4 @@
+import { fuzzOva } from './fuzz-ova.ts'
 import { fuzzGpt, fuzzMbr, fuzzRaw } from './fuzz-partitions.ts'
 import { fuzzQcow2 } from './fuzz-qcow2.ts'
 import type { FuzzTarget } from './fuzz-target.ts'
@@ -11,6 +12,7 @@ export const fuzzTargets = {
   vdi: fuzzVdi,
   vhd: fuzzVhd,
   vhdx: fuzzVhdx,
+  ova: fuzzOva,
   raw: fuzzRaw,
   mbr: fuzzMbr,
   gpt: fuzzGpt,

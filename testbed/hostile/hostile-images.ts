@@ -3,6 +3,7 @@ import { hostileFormats } from './hostile-formats.ts'
 import { hostileGpts } from './hostile-gpt.ts'
 import type { HostileImage } from './hostile-image.ts'
 import { hostileMbrs } from './hostile-mbr.ts'
+import { hostileOvas } from './hostile-ova.ts'
 import { hostileQcow2Data } from './hostile-qcow2-data.ts'
 import { hostileQcow2Extras } from './hostile-qcow2-extras.ts'
 import { hostileQcow2Headers } from './hostile-qcow2-headers.ts'
@@ -31,4 +32,5 @@ export const hostileImages: readonly HostileImage[] = [
   ...hostileVhds,
   ...hostileVhdx,
   ...hostileVhdxLogs,
+  ...hostileOvas,
 ]

@@ -71,7 +71,8 @@ async function walk(
   for (let headers = 0; ; headers += 1) {
     throwIfCancelled(signal)
     const at = position
-    const filled = await source.read(block, at, { signal })
+    // The last member may lack its padding.
+    const filled = at > source.size ? 0 : await source.read(block, at, { signal })
     if (filled < tarBlock) {
       endsEarly(findings, { at, rest: filled, isEmpty: members.length === 0 })
       return members

@@ -9,6 +9,7 @@ const samples: Readonly<Record<FuzzFormat, number>> = {
   vdi: 1500,
   vhd: 2000,
   vhdx: 1000,
+  ova: 1500,
   raw: 300,
   mbr: 700,
   gpt: 700,
@@ -20,7 +21,7 @@ describe('probe, partition table, safety checks and reader', () => {
   })
 
   it('are all tried: every format that can be read', () => {
-    const fuzzed = Object.values(fuzzTargets).map(({ format }) => format)
-    expect([...new Set(fuzzed)].sort()).toEqual(diskFormats.toSorted())
+    const fuzzed: string[] = Object.values(fuzzTargets).map(({ format }) => format)
+    expect(diskFormats.filter((format) => !fuzzed.includes(format))).toEqual([])
   })
 })

@@ -6,7 +6,7 @@ import type { AbortOptions } from '../core/abort.ts'
 import type { Plain } from '../core/json.ts'
 import { contentDigest, digestWhileReading } from '../disk/content-digest.ts'
 import { type CheckedDisk, openCheckedDisk } from '../disk/open-disk.ts'
-import { diskAsWritten, type OutputFormat, outputFormats, writeDisk } from '../disk/write-disk.ts'
+import { type OutputFormat, outputFormats, writeDisk } from '../disk/write-disk.ts'
 import type { CleaningReport } from '../guest/cleaning/report.ts'
 import type { JobContext } from '../jobs/job.ts'
 import { outputExists } from '../transfer/errors.ts'
@@ -16,6 +16,7 @@ import { hashingSink } from '../transfer/hashing-sink.ts'
 import { cleanOnTheWay } from './clean-on-the-way.ts'
 import type { CleaningInput } from './cleaning-input.ts'
 import { describeAppliance, isAppliance } from './describe-appliance.ts'
+import { diskForOutput } from './disk-for-output.ts'
 import type { Environment } from './environment.ts'
 import { OperationError } from './errors.ts'
 import { machineInput } from './machine-input.ts'
@@ -102,7 +103,7 @@ async function writeFile(
   await context.ledger.created(key, sink.temporaryPath)
   const hashing = file.checksum ? hashingSink(sink, [file.checksum]) : null
   try {
-    const disk = diskAsWritten(cleaned.disk, writeOptions(file))
+    const disk = diskForOutput(context, cleaned.disk, writeOptions(file))
     await using digested = verify ? digestWhileReading(disk) : null
     const onProgress = progressOf(context, 'write', `Writing ${file.path}`)
     const appliance = isAppliance(file.format)

@@ -4,12 +4,13 @@ import type { Plain } from '../core/json.ts'
 import { digestWhileReading } from '../disk/content-digest.ts'
 import type { Disk } from '../disk/disk.ts'
 import type { CheckedDisk } from '../disk/open-disk.ts'
-import { diskAsWritten, isOutputFormat, writeDisk } from '../disk/write-disk.ts'
+import { isOutputFormat, writeDisk } from '../disk/write-disk.ts'
 import type { CleaningReport } from '../guest/cleaning/report.ts'
 import type { JobContext } from '../jobs/job.ts'
 import { type Digests, digestAlgorithms } from '../transfer/digests.ts'
 import { hashingSink } from '../transfer/hashing-sink.ts'
 import { cleanOnTheWay } from './clean-on-the-way.ts'
+import { diskForOutput } from './disk-for-output.ts'
 import type { Environment } from './environment.ts'
 import { OperationError } from './errors.ts'
 import { proofOf, type SourceProof } from './open-image-disk.ts'
@@ -76,7 +77,7 @@ async function writeContainer(
   if (!isOutputFormat(format)) throw new Error(`The format ${format} cannot be written.`)
   await using view = await viewOf(environment, context, options)
   const container = { format, ...(storage.subformat ? { subformat: storage.subformat } : {}) }
-  const disk = diskAsWritten(view.disk, container)
+  const disk = diskForOutput(context, view.disk, container)
   await using digested = digestWhileReading(disk)
   const onProgress = progressOf(context, `write-${id}`, `Writing ${target.name}:${options.name}`)
   const passes = beginPass(source, { signal, onProgress })

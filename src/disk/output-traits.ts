@@ -1,4 +1,4 @@
-import { MiB } from '../core/bytes.ts'
+import { GiB, MiB } from '../core/bytes.ts'
 
 /** What a container format that can be written allows, as data. */
 export interface OutputTraits {
@@ -10,7 +10,7 @@ export interface OutputTraits {
   readonly clusterSize: boolean
   /** Whether it holds a machine, of which its disk is a part. */
   readonly isAppliance?: boolean
-  /** Bytes of which the disk's size is a multiple, filled up with zeros: of every kind, or by kind. Any size when absent. */
+  /** Bytes of which the disk's size is a multiple, filled up with zeros: of every kind, or by kind. 512 when absent. */
   readonly granule?: number | Readonly<Record<string, number>>
 }
 
@@ -33,7 +33,6 @@ export const outputTraits = {
     subformats: ['dynamic', 'fixed'],
     compressions: [],
     clusterSize: false,
-    granule: 512,
   },
   vhd: {
     extensions: ['.vhd'],
@@ -41,28 +40,48 @@ export const outputTraits = {
     compressions: [],
     clusterSize: false,
     // Azure takes fixed images only, and of whole MiB only.
-    granule: { dynamic: 512, fixed: MiB },
+    granule: { fixed: MiB },
   },
   vhdx: {
     extensions: ['.vhdx'],
     subformats: ['dynamic', 'fixed'],
     compressions: [],
     clusterSize: false,
-    granule: 512,
   },
   ova: {
     extensions: ['.ova'],
     subformats: [],
     compressions: [],
     clusterSize: false,
-    granule: 512,
     isAppliance: true,
+  },
+  gcp: {
+    extensions: ['.tar.gz'],
+    subformats: ['plain', 'sparse'],
+    compressions: [],
+    clusterSize: false,
+    granule: GiB,
+  },
+  'raw.gz': {
+    extensions: ['.raw.gz', '.img.gz'],
+    subformats: [],
+    compressions: [],
+    clusterSize: false,
+  },
+  'raw.zst': {
+    extensions: ['.raw.zst', '.img.zst'],
+    subformats: [],
+    compressions: [],
+    clusterSize: false,
   },
 } as const satisfies Readonly<Record<string, OutputTraits>>
 
+/** No machine has half a sector, and QEMU cuts it off where a container says so. */
+const sectorSize = 512
+
 /** The granule of one kind of a format, the usual one when none is given. */
 export function outputGranule(format: keyof typeof outputTraits, subformat?: string): number {
-  const { granule = 1, subformats }: OutputTraits = outputTraits[format]
+  const { granule = sectorSize, subformats }: OutputTraits = outputTraits[format]
   if (typeof granule === 'number') return granule
-  return granule[subformat ?? subformats[0] ?? ''] ?? 1
+  return granule[subformat ?? subformats[0] ?? ''] ?? sectorSize
 }

@@ -8,7 +8,18 @@ import { paddedDisk } from './padded-disk.ts'
 export type OutputFormat = keyof typeof outputTraits
 
 /** The container formats that can be written, the one with most features first. */
-export const outputFormats: readonly OutputFormat[] = ['qcow2', 'raw', 'vmdk', 'vdi', 'vhd', 'vhdx', 'ova']
+export const outputFormats: readonly OutputFormat[] = [
+  'qcow2',
+  'raw',
+  'vmdk',
+  'vdi',
+  'vhd',
+  'vhdx',
+  'ova',
+  'gcp',
+  'raw.gz',
+  'raw.zst',
+]
 
 export function isOutputFormat(name: string): name is OutputFormat {
   return Object.hasOwn(outputTraits, name)
@@ -43,6 +54,9 @@ const writers: Readonly<Record<OutputFormat, () => Promise<WriteDisk>>> = {
   vhd: async () => (await import('./vhd/vhd-writer.ts')).writeVhd,
   vhdx: async () => (await import('./vhdx/vhdx-writer.ts')).writeVhdx,
   ova: async () => (await import('./ova/ova-writer.ts')).writeOva,
+  gcp: async () => (await import('./gcp/gcp-writer.ts')).writeGcp,
+  'raw.gz': async () => (await import('./raw/compressed-raw-writer.ts')).writeRawGzip,
+  'raw.zst': async () => (await import('./raw/compressed-raw-writer.ts')).writeRawZstd,
 }
 
 /**
@@ -63,5 +77,5 @@ export function diskAsWritten(
 export async function writeDisk(disk: Disk, sink: ByteSink, options: WriteDiskOptions): Promise<void> {
   const { format, ...rest } = options
   const write = await writers[format]()
-  return write(disk, sink, rest)
+  return write(diskAsWritten(disk, options), sink, rest)
 }

@@ -10,12 +10,15 @@ export interface CompressorRequest {
 
 export interface CompressorAnswer extends CompressorRequest {
   readonly sizes: Uint32Array<ArrayBufferLike>
+  /** CRC-32 of each block, when they become a stream. */
+  readonly checksums: Uint32Array<ArrayBufferLike> | null
 }
 
 const compression: BlockCompression = workerData
 
 parentPort?.on('message', ({ id, input, output }: CompressorRequest) => {
-  const sizes = compressBlocks(input, output, compression)
-  const answer: CompressorAnswer = { id, input, output, sizes }
+  const checksums = compression.asStream ? new Uint32Array(input.length / compression.blockSize) : null
+  const sizes = compressBlocks(input, output, compression, checksums ?? undefined)
+  const answer: CompressorAnswer = { id, input, output, sizes, checksums }
   parentPort?.postMessage(answer, [input.buffer, output.buffer])
 })

@@ -14,6 +14,8 @@ export interface BlockBatch {
 export interface CompressedBatch extends BlockBatch {
   /** As `compressBlocks` gives them; the data lie in `output`, those of blocks kept as they are in `input`. */
   readonly sizes: Uint32Array<ArrayBufferLike>
+  /** CRC-32 of each block, when they become a stream. */
+  readonly checksums: Uint32Array<ArrayBufferLike> | null
 }
 
 export interface BlockCompressor {

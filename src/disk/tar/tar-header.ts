@@ -1,4 +1,4 @@
-import { gnuMagic, type TarField, tarBlock, tarFields, ustarMagic } from './tar-layout.ts'
+import { gnuMagic, largestOctalSize, type TarField, tarBlock, tarFields, ustarMagic } from './tar-layout.ts'
 import { readTarNumber, writeTarNumber } from './tar-number.ts'
 
 export interface TarHeader {
@@ -34,10 +34,13 @@ export interface NewMember {
   readonly size: number
   /** Default: 1970, so that the same content gives the same archive. */
   readonly modified?: Date
+  /** Whether the archive is of GNU tar's old format even where ustar would do. */
+  readonly gnu?: boolean
 }
 
-/** The ustar header of a regular file that everyone may read. A size above 8 GiB is written as GNU tar does. */
-export function encodeTarHeader({ name, size, modified = new Date(0) }: NewMember): Buffer {
+/** The header of a regular file that everyone may read: ustar, or that of GNU tar for a size above 8 GiB. */
+export function encodeTarHeader(member: NewMember): Buffer {
+  const { name, size, modified = new Date(0), gnu = size > largestOctalSize } = member
   if (!/^[\x21-\x7e]{1,100}$/.test(name)) throw new Error(`Not a name for a member of a tar archive: ${name}`)
   const block = Buffer.alloc(tarBlock)
   block.write(name, 0, 'latin1')
@@ -47,13 +50,19 @@ export function encodeTarHeader({ name, size, modified = new Date(0) }: NewMembe
   writeTarNumber(block, tarFields.size, size)
   writeTarNumber(block, tarFields.mtime, Math.floor(modified.getTime() / 1000))
   block.write('0', 156, 'latin1')
-  block.write('ustar\x0000root', 257, 'latin1')
+  block.write(gnu ? 'ustar  \0root' : 'ustar\x0000root', 257, 'latin1')
   block.write('root', 297, 'latin1')
-  writeTarNumber(block, tarFields.deviceMajor, 0)
-  writeTarNumber(block, tarFields.deviceMinor, 0)
-  // Six digits, a NUL and a blank, as every tar writes it.
-  block.write(`${checksumOf(block).toString(8).padStart(6, '0')}\0 `, 148, 'latin1')
+  if (!gnu) {
+    writeTarNumber(block, tarFields.deviceMajor, 0)
+    writeTarNumber(block, tarFields.deviceMinor, 0)
+  }
+  sealTarHeader(block)
   return block
+}
+
+/** Enters the checksum: six digits, a NUL and a blank, as every tar writes it. */
+export function sealTarHeader(block: Buffer): void {
+  block.write(`${checksumOf(block).toString(8).padStart(6, '0')}\0 `, 148, 'latin1')
 }
 
 /** The sum of all bytes, those of the checksum itself taken as blanks. */

@@ -2,12 +2,16 @@ import type { AbortOptions } from '../../core/abort.ts'
 import { KiB } from '../../core/bytes.ts'
 import type { ByteSink } from '../../transfer/byte-sink.ts'
 import { writeZeros } from '../../transfer/write-zeros.ts'
+import type { ByteRanges } from '../byte-ranges.ts'
+import { encodeSparseMember } from './encode-sparse-map.ts'
 import { encodeTarHeader, type NewMember } from './tar-header.ts'
 import { tarBlock } from './tar-layout.ts'
 
 export interface TarWriter {
   /** Begins a member and gives the sink for its bytes, which must be exactly as many as announced. */
   begin(member: NewMember, options?: AbortOptions): Promise<ByteSink>
+  /** The same for a member of which only these ranges are stored; the sink is for them, one behind the other. */
+  beginSparse(member: NewMember, stored: ByteRanges, options?: AbortOptions): Promise<ByteSink>
   /** Ends the last member and the archive. Does not finish the sink below. */
   end(options?: AbortOptions): Promise<void>
 }
@@ -39,28 +43,38 @@ export function tarWriter(sink: ByteSink): TarWriter {
     position += length
   }
 
-  return {
-    async begin(member, options) {
-      await endMember(options)
-      name = member.name
-      left = member.size
-      const header = encodeTarHeader(member)
+  async function beginWith(
+    headers: Iterable<Buffer>,
+    member: { name: string; size: number },
+    options?: AbortOptions,
+  ): Promise<ByteSink> {
+    await endMember(options)
+    for (const header of headers) {
       await sink.write(header, options)
       position += header.length
-      return {
-        name: `${sink.name}:${name}`,
-        async write(chunk, writeOptions) {
-          take(chunk.length)
-          await sink.write(chunk, writeOptions)
-        },
-        async writeZeros(length, writeOptions) {
-          take(length)
-          await writeZeros(sink, length, writeOptions)
-        },
-        finish: async () => undefined,
-        abort: async () => undefined,
-      }
-    },
+    }
+    name = member.name
+    left = member.size
+    return {
+      name: `${sink.name}:${name}`,
+      async write(chunk, writeOptions) {
+        take(chunk.length)
+        await sink.write(chunk, writeOptions)
+      },
+      async writeZeros(length, writeOptions) {
+        take(length)
+        await writeZeros(sink, length, writeOptions)
+      },
+      finish: async () => undefined,
+      abort: async () => undefined,
+    }
+  }
+
+  return {
+    begin: (member, options) => beginWith([encodeTarHeader(member)], member, options),
+
+    beginSparse: (member, stored, options) =>
+      beginWith(encodeSparseMember(member, stored), { name: member.name, size: stored.total }, options),
 
     async end(options) {
       await endMember(options)

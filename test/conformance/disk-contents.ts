@@ -41,6 +41,7 @@ export const diskContents: Readonly<Record<string, DiskContent>> = {
     size: 5 * MiB + 3 * sector,
     pieces: [filled(5 * MiB + 2 * sector, sector, 3)],
   },
+  'no whole number of sectors': { size: 2 * MiB + 1000, pieces: [text(MiB, 300), text(2 * MiB + 600, 400)] },
   'data and holes, and an odd size': {
     size: 37 * MiB + 5 * sector,
     pieces: [

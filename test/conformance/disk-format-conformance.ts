@@ -31,6 +31,8 @@ export interface WrittenFormat {
   readonly subformat: string | null
   /** The usual extension, with the dot. */
   readonly extension: string
+  /** What it is taken for when it is read, where that has another name. */
+  readonly readAs?: string
   /** What qemu-img calls it; null where it cannot read it. */
   readonly qemuDriver: string | null
   /** Whether `qemu-img check` has anything to say about it. */
@@ -64,7 +66,7 @@ export function describeWrittenFormat(written: WrittenFormat): void {
 
   async function readBack(path: string, content: DiskContent): Promise<void> {
     await using checked = await openCheckedDisk(await openFileSource(path))
-    expect(checked.verdict).toMatchObject({ accepted: true, format })
+    expect(checked.verdict).toMatchObject({ accepted: true, format: written.readAs ?? format })
     expect(checked.verdict.checks.filter(({ outcome }) => outcome !== 'passed')).toEqual([])
     expect(checked.disk.size).toBe(roundUp(content.size, written.granule))
     expect(checked.verdict.virtualSize).toBe(checked.disk.size)
@@ -72,11 +74,12 @@ export function describeWrittenFormat(written: WrittenFormat): void {
   }
 
   /** The driver is named always, as it must be wherever an untrusted image is shown to QEMU. */
-  async function showToQemu(path: string, reference: string): Promise<void> {
+  async function showToQemu(path: string, content: DiskContent, reference: string): Promise<void> {
     if (qemuDriver === null || missing('qemu-img')) return
     if (written.qemuChecks) expect(await qemuImgRefusals(path, qemuDriver)).toEqual([])
     const said = await qemuImgCompare({ path: reference, format: 'raw' }, { path, format: qemuDriver })
-    if (written.granule === 1) expect(said).toBe('Images are identical.\n')
+    // A warning before that is about the zeros behind the end, where the format has no such size.
+    if (roundUp(content.size, 512) % written.granule === 0) expect(said).toBe('Images are identical.\n')
     else expect(said).toMatch(/Images are identical.\n$/)
   }
 
@@ -89,7 +92,7 @@ export function describeWrittenFormat(written: WrittenFormat): void {
         await forBothSinks(async (kind) => {
           const path = await write(folder, diskOf(content), kind)
           await readBack(path, content)
-          await showToQemu(path, reference)
+          await showToQemu(path, content, reference)
         })
       })
     }
@@ -102,7 +105,7 @@ export function describeWrittenFormat(written: WrittenFormat): void {
         await forBothSinks(async (kind) => {
           const path = await write(folder, diskOf(content), kind)
           await readBack(path, content)
-          if (kind === 'pipe') await showToQemu(path, reference)
+          if (kind === 'pipe') await showToQemu(path, content, reference)
         })
       })
       await fc.assert(cases, { numRuns: 8 })

@@ -1,5 +1,4 @@
 import type { AbortOptions } from '../../core/abort.ts'
-import type { RandomAccessSource } from '../../transfer/byte-source.ts'
 import { digestSource } from '../../transfer/digest-source.ts'
 import type { PassProgress } from '../../transfer/proven-source.ts'
 import { provenSource } from '../../transfer/proven-source.ts'
@@ -14,17 +13,11 @@ export interface SealedFile {
   readonly entry: ManifestEntry
 }
 
-export interface SealedDisk {
-  /** What to read the disk from. */
-  readonly image: RandomAccessSource
-  readonly proof: ContainerProof
-}
-
 /**
- * The file of the disk as a source whose bytes are those of the manifest once `proof.prove` has returned: the pass over
- * it serves the reader too. The other files are passed over at the end. Memory is that of `provenSource`.
+ * The file of the disk as a source whose bytes are those of the manifest once `prove` has returned: the pass over it serves
+ * the reader too. The other files are passed over at the end. Memory is that of `provenSource`.
  */
-export function sealDisk(disk: SealedFile, others: readonly SealedFile[]): SealedDisk {
+export function sealDisk(disk: SealedFile, others: readonly SealedFile[]): ContainerProof {
   const { source } = disk.file
   const proven = provenSource(
     // A source below may prove itself in the same way, and can then only be streamed as a whole.
@@ -42,12 +35,10 @@ export function sealDisk(disk: SealedFile, others: readonly SealedFile[]): Seale
       stream: (options) => streamByReading(proven, options),
       close: () => proven.close(),
     },
-    proof: {
-      beginPass: (options?: PassProgress) => proven.beginPass(options),
-      async prove(options) {
-        await proven.prove(options)
-        for (const other of others) await proveFile(other, options)
-      },
+    beginPass: (options?: PassProgress) => proven.beginPass(options),
+    async prove(options) {
+      await proven.prove(options)
+      for (const other of others) await proveFile(other, options)
     },
   }
 }

@@ -75,13 +75,12 @@ export async function unwrapAppliance(
   }
   const own = sealed.find((candidate) => candidate.file === file)
   const others = sealed.filter((candidate) => candidate !== own && candidate !== sealedDescriptor)
-  const sealedDisk = own ? sealDisk(own, others) : null
   return {
     checks: findings.results(),
     appliance,
-    image: sealedDisk?.image ?? { ...file.source, close: async () => undefined },
+    image: { ...file.source, close: async () => undefined },
     ...(chosen.disk.format === null ? {} : { format: chosen.disk.format }),
-    proof: sealedDisk?.proof ?? null,
+    proof: own ? sealDisk(own, others) : null,
   }
 }
 

@@ -38,7 +38,7 @@ export async function judgeImage(
   }
   try {
     const unwrapped = await unwrapAll(source, taken, { ...options, declared })
-    const { wrapping, checks, appliance, proof } = unwrapped
+    const { wrapping, checks, reading, appliance, proof } = unwrapped
     const facts = { appliance, proof, release }
     if (unwrapped.image === null) {
       return { verdict: verdictOf(checks, wrapping, undefined), inner: null, ...facts }
@@ -57,7 +57,7 @@ export async function judgeImage(
         virtualSize,
         ...(subformat === undefined ? {} : { subformat }),
       },
-      inner: { format, image },
+      inner: { format, image: reading },
       ...facts,
     }
   } catch (error) {
@@ -71,6 +71,8 @@ interface UnwrappedAll {
   readonly checks: SafetyCheckResult[]
   /** Null when a wrapping was refused. */
   readonly image: RandomAccessSource | null
+  /** The same, to be read from when it is accepted. */
+  readonly reading: RandomAccessSource
   /** What the disk is declared to be, by the caller or by its wrapping. */
   readonly format: string | undefined
   readonly appliance: Appliance | null
@@ -86,6 +88,7 @@ async function unwrapAll(
   const wrapping: WrappingName[] = []
   const checks: SafetyCheckResult[] = []
   let image = source
+  let reading = source
   let format = expected?.format
   let appliance: Appliance | null = null
   let proof: ContainerProof | null = null
@@ -96,11 +99,12 @@ async function unwrapAll(
       'format.wrapping': 'It is wrapped as it was declared, and not too deep.',
     })
     const refused = (): UnwrappedAll => {
-      return { wrapping, checks: [...checks, ...findings.results()], image: null, format, appliance, proof }
+      checks.push(...findings.results())
+      return { wrapping, checks, image: null, reading, format, appliance, proof }
     }
     if (found === null || !isWrappedFormat(found) || !mayUnwrap(expected, wrapping)) {
       if (expected === null || expected.wrapping.length <= wrapping.length) {
-        return { wrapping, checks, image, format, appliance, proof }
+        return { wrapping, checks, image, reading, format, appliance, proof }
       }
       findings.refuse('format.wrapping', 'IMAGE_FORMAT_MISMATCH', first?.offset, () => {
         return `It was declared to be ${declared} and its content is ${recognisedFormats[found ?? 'raw']}.`
@@ -113,14 +117,14 @@ async function unwrapAll(
       })
       return refused()
     }
-    const unwrapped = await (await wrappingOf(found)).unwrap(image, options)
+    const unwrapped = await (await wrappingOf(found)).unwrap(reading, options)
     const wanted = expected?.wrapping[wrapping.length]
     wrapping.push(unwrapped.wrapping)
     checks.push(...unwrapped.checks)
     appliance ??= unwrapped.appliance ?? null
     proof ??= unwrapped.proof ?? null
-    if (unwrapped.image === null) return { wrapping, checks, image: null, format, appliance, proof }
-    taken.push(unwrapped.image)
+    if (unwrapped.image === null) return { wrapping, checks, image: null, reading, format, appliance, proof }
+    taken.push(unwrapped.image, ...(unwrapped.proof ? [unwrapped.proof.image] : []))
     if (wanted !== undefined && wanted !== unwrapped.wrapping) {
       findings.refuse('format.wrapping', 'IMAGE_FORMAT_MISMATCH', first?.offset, () => {
         return `It was declared to be ${declared} and is wrapped in ${unwrapped.wrapping}.`
@@ -129,6 +133,7 @@ async function unwrapAll(
     }
     checks.push(...findings.results())
     image = unwrapped.image
+    reading = unwrapped.proof?.image ?? image
     format = unwrapped.format ?? format
   }
 }

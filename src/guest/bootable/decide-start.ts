@@ -33,6 +33,8 @@ export interface DecideStart extends AbortOptions {
   /** Null where the root file system cannot be looked into. */
   system: RootSystem | null
   separate: SeparateKernel | null
+  /** The root is all there is on the disk, so that nothing else that its fstab names will be there. */
+  isAlone: boolean
 }
 
 const ownFolder = grubFolders[0]
@@ -47,7 +49,7 @@ export async function decideStart(options: DecideStart): Promise<Start> {
   const { system, separate } = options
   if (separate) return startSeparate(options, separate)
   if (!system) return startUnseen()
-  const configuration = await adaptConfiguration(system, options)
+  const configuration = options.isAlone ? await adaptConfiguration(system, options) : noEdits
   const warnings = passedOver(system)
   const [first] = system.kernels.usable
   if (!first) throw noKernel(system)

@@ -10,8 +10,8 @@ export interface RootVolume {
   readonly filesystem: Filesystem | null
 }
 
-/** Read by GRUB, and not here. */
-const unseenTypes: readonly string[] = ['xfs']
+/** File systems that GRUB reads, and that are not read here. */
+export const unseenTypes: readonly string[] = ['xfs']
 
 /**
  * The file system of a disk without partitions.

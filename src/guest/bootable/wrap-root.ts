@@ -4,11 +4,14 @@ import type { Disk } from '../../disk/disk.ts'
 import { memoryDisk } from '../../disk/memory-disk.ts'
 import type { DiskWindow } from '../../disk/overlay-disk.ts'
 import { GuestError } from '../errors.ts'
+import type { NewFile } from '../filesystem/fat/add-files.ts'
+import type { Filesystem } from '../filesystem/filesystem.ts'
 import type { Guest } from '../guest.ts'
 import type { GuestWarning } from '../warnings.ts'
 import { makeBootPartition, uefiLoaderPath } from './boot-partition.ts'
 import type { BootableOptions, PreparedBootable } from './bootable.ts'
 import { buildGrub, readBootSectorCode } from './build-grub.ts'
+import { guestProgramFiles } from './choose-loader.ts'
 import { decideStart, type Start } from './decide-start.ts'
 import { type DiskIdentity, identityOf, partitionUuid } from './disk-identity.ts'
 import {
@@ -19,7 +22,6 @@ import {
   type LaidOutPartition,
   layOutDisk,
 } from './disk-layout.ts'
-import type { BootFirmware } from './grub-modules.ts'
 import { handOverConfig } from './hand-over-config.ts'
 import { installGrub } from './install-grub.ts'
 import { lookIntoRoot } from './look-into-root.ts'
@@ -55,12 +57,13 @@ export async function wrapRoot(guest: Guest, options: BootableOptions): Promise<
     },
     system,
     separate,
+    isAlone: true,
     signal,
   })
   const layout = place(
     start.bootFiles.length > 0 ? start.bootFiles.reduce((sum, file) => sum + file.content.size, 0) : null,
   )
-  const loaders = await buildLoaders(layout, { start, rootUuid: volume.uuid, identity, options })
+  const loaders = await buildLoaders(layout, { start, filesystem, rootUuid: volume.uuid, identity, options })
   const firmwares = firmwaresOf(firmware)
   return {
     report: {
@@ -91,9 +94,7 @@ export async function wrapRoot(guest: Guest, options: BootableOptions): Promise<
         await applyRootEdits({ filesystem }, start.rootEdits, makeOptions)
         root = filesystem.committed()
       }
-      const files = loaders.uefi
-        ? [...start.bootFiles, { path: uefiLoaderPath, content: memoryDisk(loaders.uefi) }]
-        : start.bootFiles
+      const files = [...start.bootFiles, ...loaders.uefi]
       const boot = bootPartition(layout)
       return composeDisk(layout.size, [
         ...tableWindows(layout, identity),
@@ -124,18 +125,20 @@ function knowsBls({ grub }: BootableOptions, firmware: FirmwareChoice): boolean 
 
 interface Loaders {
   readonly bios: { readonly boot: Buffer; readonly core: Buffer } | null
-  readonly uefi: Buffer | null
+  /** Files for the EFI system partition; empty where none is to start it. */
+  readonly uefi: readonly NewFile[]
 }
 
-async function buildLoaders(
-  layout: DiskLayout,
-  {
-    start,
-    rootUuid,
-    identity,
-    options,
-  }: { start: Start; rootUuid: string; identity: DiskIdentity; options: BootableOptions },
-): Promise<Loaders> {
+interface LoaderPlan {
+  start: Start
+  filesystem: Filesystem | null
+  rootUuid: string
+  identity: DiskIdentity
+  options: BootableOptions
+}
+
+async function buildLoaders(layout: DiskLayout, plan: LoaderPlan): Promise<Loaders> {
+  const { start, rootUuid, identity, options } = plan
   const { grub, workFolder, signal } = options
   const isInRoot = start.configIn === 'root'
   const place = isInRoot ? partitionOf(layout, 'root') : bootPartition(layout)
@@ -148,15 +151,26 @@ async function buildLoaders(
       searchKernels: start.searchKernels,
     },
   ])
-  const build = (firmware: BootFirmware) => buildGrub(grub, { firmware, configuration, workFolder, signal })
-  const core = layout.core && (await build('bios'))
+  const core = layout.core && (await buildGrub(grub, { firmware: 'bios', configuration, workFolder, signal }))
   if (layout.core && core && core.length > layout.core.length) {
     throw new GuestError('BOOT_NO_ROOM', `GRUB has ${core.length} bytes, more than its place on the disk.`)
   }
   return {
     bios: core && { boot: await readBootSectorCode(grub), core },
-    uefi: layout.partitions.some(({ purpose }) => purpose === 'efi-system') ? await build('uefi') : null,
+    uefi: layout.partitions.some(({ purpose }) => purpose === 'efi-system')
+      ? await uefiFiles(configuration, plan)
+      : [],
   }
+}
+
+/** Made on this machine; else a program of the guest's packages. */
+async function uefiFiles(configuration: string, { filesystem, options }: LoaderPlan): Promise<NewFile[]> {
+  const { grub, workFolder, signal } = options
+  const isHere = grub.modules.uefi !== null
+  const own = isHere || !filesystem ? [] : await guestProgramFiles(filesystem, { configuration, signal })
+  if (own.length > 0) return own
+  const program = await buildGrub(grub, { firmware: 'uefi', configuration, workFolder, signal })
+  return [{ path: uefiLoaderPath, content: memoryDisk(program) }]
 }
 
 function biosWindows(

@@ -1,7 +1,7 @@
 import { formatSize } from '../../core/bytes.ts'
 import type { RandomAccessSource } from '../../transfer/byte-source.ts'
 import type { CheckContainerOptions, ContainerCheck } from '../format-reader.ts'
-import { readVdiHeader, refuseVdiParent, type VdiHeader } from '../vdi/vdi-header.ts'
+import { isVdiDifference, readVdiHeader, type VdiHeader, vdiDifferenceHint } from '../vdi/vdi-header.ts'
 import { vdiBlockSize, vdiDiscarded, vdiFields } from '../vdi/vdi-layout.ts'
 import { openVdi } from '../vdi/vdi-reader.ts'
 import { checkInside } from './check-inside.ts'
@@ -33,7 +33,11 @@ export async function checkVdi(
         return `The disk has ${formatSize(header.size)}, more than the limit of ${formatSize(limits.virtualSize)}.`
       })
     }
-    checkParent(source, header, findings)
+    if (isVdiDifference(header)) {
+      findings.refuse('vdi.parent', 'IMAGE_BACKING_FILE', vdiFields.type.offset, () => {
+        return `The image holds only what differs from another one. ${vdiDifferenceHint}`
+      })
+    }
     if (!findings.refused) await checkMap(source, header, { ...options, findings })
   } catch (error) {
     findings.refuseFor('vdi.header', error)
@@ -41,14 +45,6 @@ export async function checkVdi(
   if (findings.refused) return { ...facts, checks: findings.results() }
   const inside = await checkInside(() => openVdi(source, { signal }), { signal })
   return { ...facts, checks: [...findings.results(), ...inside] }
-}
-
-function checkParent(source: RandomAccessSource, header: VdiHeader, findings: Findings<typeof names>): void {
-  try {
-    refuseVdiParent(source.name, header)
-  } catch (error) {
-    findings.refuseFor('vdi.parent', error)
-  }
 }
 
 async function checkMap(

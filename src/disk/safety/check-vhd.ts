@@ -6,10 +6,11 @@ import { readDynamicHeader } from '../vhd/vhd-dynamic-header.ts'
 import {
   checkFooterCopy,
   readVhdFooter,
-  refuseVhdParent,
   sizeByGeometry,
   type VhdFooter,
+  vhdDifferenceHint,
 } from '../vhd/vhd-footer.ts'
+import { footerFields } from '../vhd/vhd-layout.ts'
 import { checkFixedSize, openVhd } from '../vhd/vhd-reader.ts'
 import { windowDisk } from '../window-disk.ts'
 import { checkInside } from './check-inside.ts'
@@ -43,7 +44,11 @@ export async function checkVhd(
   const footer = await within(findings, 'vhd.footer', () => readVhdFooter(source, { signal }))
   if (!footer) return { virtualSize: null, checks: findings.results() }
   const facts = { virtualSize: footer.size, subformat: footer.type }
-  await within(findings, 'vhd.parent', () => refuseVhdParent(source.name, footer))
+  if (footer.type === 'differencing') {
+    findings.refuse('vhd.parent', 'IMAGE_BACKING_FILE', footer.offset + footerFields.disk_type.offset, () => {
+      return `The image holds only what differs from another one. ${vhdDifferenceHint}`
+    })
+  }
   checkSizes(footer, { ...options, findings })
   if (!findings.refused) await checkLayout(source, footer, { ...options, findings })
   if (findings.refused) return { ...facts, checks: findings.results() }
@@ -56,7 +61,7 @@ function checkSizes(
 ): void {
   const { size, offset } = footer
   if (size > limits.virtualSize) {
-    findings.refuse('vhd.virtual_size', 'IMAGE_SIZE_LIMIT', offset + 48, () => {
+    findings.refuse('vhd.virtual_size', 'IMAGE_SIZE_LIMIT', offset + footerFields.current_size.offset, () => {
       return `The disk has ${formatSize(size)}, more than the limit of ${formatSize(limits.virtualSize)}.`
     })
   }
@@ -65,8 +70,9 @@ function checkSizes(
   // QEMU rounds a size up to the next geometry and writes both; the specification rounds the geometry down.
   const problem = () =>
     `By its geometry, which QEMU and Virtual PC go by, the disk has ${other} bytes; for everybody else it has ${size}.`
-  if (other > size) findings.refuse('vhd.geometry', 'IMAGE_SIZE_AMBIGUOUS', offset + 56, problem)
-  else findings.warn('vhd.geometry', 'IMAGE_SIZE_AMBIGUOUS', offset + 56, problem)
+  if (other > size)
+    findings.refuse('vhd.geometry', 'IMAGE_SIZE_AMBIGUOUS', offset + footerFields.cylinders.offset, problem)
+  else findings.warn('vhd.geometry', 'IMAGE_SIZE_AMBIGUOUS', offset + footerFields.cylinders.offset, problem)
 }
 
 async function checkLayout(

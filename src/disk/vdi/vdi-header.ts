@@ -126,13 +126,11 @@ function typeOf(value: number): VdiHeader['type'] | undefined {
   return (['dynamic', 'fixed', 'undo', 'differencing'] as const).find((name) => vdiTypes[name] === value)
 }
 
-/**
- * @throws DiskError `IMAGE_BACKING_FILE` for an image that is only the difference to another one
- */
-export function refuseVdiParent(name: string, { type, hasParent }: VdiHeader): void {
-  if (!hasParent && (type === 'dynamic' || type === 'fixed')) return
-  const problem = type === 'undo' ? 'is an undo image' : 'holds only what differs from another image'
-  throw new DiskError('IMAGE_BACKING_FILE', `${name} ${problem}; it cannot be read alone.`, {
-    hint: 'Make one image of it where VirtualBox has both: VBoxManage clonemedium disk NAME.vdi NEW.vdi.',
-  })
+/** Whether the image is only the difference to another one. */
+export function isVdiDifference({ type, hasParent }: VdiHeader): boolean {
+  return hasParent || type === 'undo' || type === 'differencing'
 }
+
+/** What to do with such an image. */
+export const vdiDifferenceHint =
+  'Make one image of it and the other where VirtualBox has both: VBoxManage clonemedium disk NAME.vdi NEW.vdi.'

@@ -4,8 +4,9 @@ import { windowSource } from '../../transfer/window-source.ts'
 import { blockDisk } from '../blocks/block-disk.ts'
 import { type BlockMap, openBlockMap } from '../blocks/block-map.ts'
 import type { Disk } from '../disk.ts'
+import { DiskError } from '../errors.ts'
 import { openRaw } from '../raw/raw-reader.ts'
-import { readVdiHeader, refuseVdiParent, type VdiHeader } from './vdi-header.ts'
+import { isVdiDifference, readVdiHeader, type VdiHeader, vdiDifferenceHint } from './vdi-header.ts'
 import { vdiBlockSize } from './vdi-layout.ts'
 import { vdiMap } from './vdi-map.ts'
 
@@ -18,7 +19,11 @@ import { vdiMap } from './vdi-map.ts'
  */
 export async function openVdi(source: RandomAccessSource, options: AbortOptions = {}): Promise<Disk> {
   const header = await readVdiHeader(source, options)
-  refuseVdiParent(source.name, header)
+  if (isVdiDifference(header)) {
+    throw new DiskError('IMAGE_BACKING_FILE', `${source.name} holds only what differs from another image.`, {
+      hint: vdiDifferenceHint,
+    })
+  }
   const { size, dataOffset } = header
   const map = openBlockMap(source, vdiMap(source, header))
   // The holes of a fixed image are known to the file system alone, and only its own order tells what they are holes of.

@@ -1,4 +1,5 @@
 import type { AbortOptions } from '../../core/abort.ts'
+import { roundUp } from '../../core/bytes.ts'
 import type { RandomAccessSource } from '../../transfer/byte-source.ts'
 import { blockEntryBytes } from '../blocks/block-map.ts'
 import { DiskError } from '../errors.ts'
@@ -11,6 +12,7 @@ import {
   dynamicHeaderBytes,
   fileFormatVersion,
   footerBytes,
+  footerFields,
   maximumDynamicSize,
   maximumTableEntries,
   maximumVhdBlockSize,
@@ -39,87 +41,75 @@ export async function readDynamicHeader(
   footer: VhdFooter,
   options: AbortOptions = {},
 ): Promise<VhdDynamicHeader> {
-  const { name } = source
-  const start = footer.dataOffset
-  const fail = (code: HeaderErrorCode, problem: string, offset: number): DiskError =>
-    new DiskError(code, `${name}: ${problem}.`, { details: { offset } })
-  if (start % vhdSectorSize !== 0 || start < footerBytes) {
-    throw fail(
-      'IMAGE_HEADER_INVALID',
-      `by the VHD footer the header stands at byte ${start}`,
-      footer.offset + 16,
-    )
+  const { dataOffset: start } = footer
+  const must: Must = (isRight, code, { problem, offset }) => {
+    if (!isRight) throw new DiskError(code, `${source.name}: ${problem}.`, { details: { offset } })
   }
-  if (start + dynamicHeaderBytes > footer.offset) {
-    throw fail('IMAGE_OFFSET_OUT_OF_FILE', 'the header of the VHD lies outside the file', footer.offset + 16)
-  }
+  checkFooter(footer, must)
   const bytes = Buffer.alloc(dynamicHeaderBytes)
   await source.read(bytes, start, options)
-  const place = (field: DynamicFieldName) => start + dynamicFields[field].offset
   const number = (field: DynamicFieldName) => {
     const { offset, size } = dynamicFields[field]
     return size === 8 ? Number(bytes.readBigUInt64BE(offset)) : bytes.readUInt32BE(offset)
   }
-  if (bytes.toString('latin1', 0, dynamicCookie.length) !== dynamicCookie) {
-    throw fail('IMAGE_HEADER_INVALID', 'the header of the VHD lacks its signature', start)
+  const at = (field: DynamicFieldName, problem: string) => {
+    return { problem, offset: start + dynamicFields[field].offset }
   }
-  if (number('checksum') !== vhdChecksum(bytes, dynamicFields.checksum)) {
-    throw fail('IMAGE_CHECKSUM_WRONG', 'the checksum of the VHD header is wrong', place('checksum'))
-  }
-  if (number('header_version') >>> 16 !== fileFormatVersion >>> 16) {
-    throw fail('IMAGE_UNKNOWN_FEATURE', 'the VHD header has an unknown version', place('header_version'))
-  }
-  if (footer.size > maximumDynamicSize) {
-    throw fail(
-      'IMAGE_SIZE_LIMIT',
-      'the disk is larger than the 2040 GiB of a dynamic VHD',
-      footer.offset + 48,
-    )
-  }
+  const cookie = bytes.toString('latin1', 0, dynamicCookie.length)
+  must(cookie === dynamicCookie, 'IMAGE_HEADER_INVALID', at('cookie', 'the VHD header lacks its signature'))
+  const isSummed = number('checksum') === vhdChecksum(bytes, dynamicFields.checksum)
+  must(isSummed, 'IMAGE_CHECKSUM_WRONG', at('checksum', 'the checksum of the VHD header is wrong'))
+  const isKnown = number('header_version') >>> 16 === fileFormatVersion >>> 16
+  must(isKnown, 'IMAGE_UNKNOWN_FEATURE', at('header_version', 'the VHD header has an unknown version'))
+
   const blockSize = number('block_size')
-  const isPowerOfTwo = Number.isInteger(Math.log2(blockSize))
-  if (!isPowerOfTwo || blockSize < minimumVhdBlockSize || blockSize > maximumVhdBlockSize) {
-    throw fail('IMAGE_HEADER_INVALID', `the block size of the VHD is ${blockSize}`, place('block_size'))
-  }
+  const isBlockSize =
+    Number.isInteger(Math.log2(blockSize)) &&
+    blockSize >= minimumVhdBlockSize &&
+    blockSize <= maximumVhdBlockSize
+  must(isBlockSize, 'IMAGE_HEADER_INVALID', at('block_size', `the block size of the VHD is ${blockSize}`))
   const tableEntries = number('max_table_entries')
   const neededEntries = Math.ceil(footer.size / blockSize)
-  if (tableEntries < neededEntries) {
-    const problem = `the VHD has a table for ${tableEntries} blocks, and its disk has ${neededEntries}`
-    throw fail('IMAGE_HEADER_INVALID', problem, place('max_table_entries'))
-  }
-  if (tableEntries > maximumTableEntries) {
-    const problem = `the VHD has a table for ${tableEntries} blocks`
-    throw fail('IMAGE_TABLES_LIMIT', problem, place('max_table_entries'))
-  }
+  const size = at(
+    'max_table_entries',
+    `the VHD has a table for ${tableEntries} blocks, and its disk has ${neededEntries}`,
+  )
+  must(tableEntries >= neededEntries, 'IMAGE_HEADER_INVALID', size)
+  must(tableEntries <= maximumTableEntries, 'IMAGE_TABLES_LIMIT', size)
   const tableOffset = number('table_offset')
   const tableEnd = tableOffset + tableEntries * blockEntryBytes
-  if (tableOffset % vhdSectorSize !== 0) {
-    throw fail(
-      'IMAGE_HEADER_INVALID',
-      `the table of the VHD is at byte ${tableOffset}`,
-      place('table_offset'),
-    )
-  }
-  if (tableEnd > footer.offset) {
-    throw fail(
-      'IMAGE_OFFSET_OUT_OF_FILE',
-      'the table of the VHD lies outside the file',
-      place('table_offset'),
-    )
-  }
-  const liesOnHeader = tableOffset < start + dynamicHeaderBytes && tableEnd > start
-  if (tableOffset < footerBytes || liesOnHeader) {
-    throw fail('IMAGE_OVERLAP', 'the table of the VHD lies on its header', place('table_offset'))
-  }
-  const bitmapBytes = Math.ceil(blockSize / vhdSectorSize / 8 / vhdSectorSize) * vhdSectorSize
+  const place = at('table_offset', `the table of the VHD is at bytes ${tableOffset} to ${tableEnd}`)
+  must(tableOffset % vhdSectorSize === 0, 'IMAGE_HEADER_INVALID', place)
+  must(tableEnd <= footer.offset, 'IMAGE_OFFSET_OUT_OF_FILE', place)
+  const isOffHeader = tableOffset >= start + dynamicHeaderBytes || tableEnd <= start
+  must(tableOffset >= footerBytes && isOffHeader, 'IMAGE_OVERLAP', place)
+  const bitmapBytes = roundUp(blockSize / vhdSectorSize / 8, vhdSectorSize)
   return { tableOffset, tableEntries, neededEntries, blockSize, bitmapBytes }
 }
 
-type HeaderErrorCode =
-  | 'IMAGE_HEADER_INVALID'
-  | 'IMAGE_CHECKSUM_WRONG'
-  | 'IMAGE_UNKNOWN_FEATURE'
-  | 'IMAGE_OFFSET_OUT_OF_FILE'
-  | 'IMAGE_OVERLAP'
-  | 'IMAGE_TABLES_LIMIT'
-  | 'IMAGE_SIZE_LIMIT'
+type Must = (
+  isRight: boolean,
+  code:
+    | 'IMAGE_HEADER_INVALID'
+    | 'IMAGE_CHECKSUM_WRONG'
+    | 'IMAGE_UNKNOWN_FEATURE'
+    | 'IMAGE_OFFSET_OUT_OF_FILE'
+    | 'IMAGE_OVERLAP'
+    | 'IMAGE_TABLES_LIMIT'
+    | 'IMAGE_SIZE_LIMIT',
+  found: { readonly problem: string; readonly offset: number },
+) => void
+
+/** What the footer says about a dynamic image and must be right before its header is read. */
+function checkFooter({ dataOffset, size, offset }: VhdFooter, must: Must): void {
+  const place = {
+    problem: `by the VHD footer the header stands at byte ${dataOffset}`,
+    offset: offset + footerFields.data_offset.offset,
+  }
+  must(dataOffset % vhdSectorSize === 0 && dataOffset >= footerBytes, 'IMAGE_HEADER_INVALID', place)
+  must(dataOffset + dynamicHeaderBytes <= offset, 'IMAGE_OFFSET_OUT_OF_FILE', place)
+  must(size <= maximumDynamicSize, 'IMAGE_SIZE_LIMIT', {
+    problem: 'the disk is larger than the 2040 GiB of a dynamic VHD',
+    offset: offset + footerFields.current_size.offset,
+  })
+}

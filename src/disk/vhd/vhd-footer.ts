@@ -96,13 +96,9 @@ export function sizeByGeometry({ geometry, creator, size }: VhdFooter): number |
   return bytes === size || bytes === geometrySize(maximumGeometry) ? null : bytes
 }
 
-/** @throws DiskError `IMAGE_BACKING_FILE` for an image that is only the difference to another one */
-export function refuseVhdParent(name: string, { type }: VhdFooter): void {
-  if (type !== 'differencing') return
-  throw new DiskError('IMAGE_BACKING_FILE', `${name} holds only what differs from another image.`, {
-    hint: 'Make one image of both where they are: Convert-VHD in Hyper-V, or VBoxManage clonemedium disk NAME.vhd NEW.vhd.',
-  })
-}
+/** What to do with an image that is only the difference to another one. */
+export const vhdDifferenceHint =
+  'Make one image of it and the other where both are: Convert-VHD in Hyper-V, or VBoxManage clonemedium disk NAME.vhd NEW.vhd.'
 
 interface FooterPlace {
   readonly name: string

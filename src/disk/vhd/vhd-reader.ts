@@ -9,7 +9,8 @@ import { openRaw } from '../raw/raw-reader.ts'
 import { sectorBitmaps } from './sector-bitmaps.ts'
 import { vhdBlockTable } from './vhd-block-table.ts'
 import { readDynamicHeader, type VhdDynamicHeader } from './vhd-dynamic-header.ts'
-import { checkFooterCopy, readVhdFooter, refuseVhdParent, type VhdFooter } from './vhd-footer.ts'
+import { checkFooterCopy, readVhdFooter, type VhdFooter, vhdDifferenceHint } from './vhd-footer.ts'
+import { footerFields } from './vhd-layout.ts'
 
 export interface OpenVhdOptions extends AbortOptions {
   /** Reads what the bitmaps call never written as it stands in the file, as QEMU does, instead of as zeros. */
@@ -30,7 +31,11 @@ export interface OpenVhdOptions extends AbortOptions {
 export async function openVhd(source: RandomAccessSource, options: OpenVhdOptions = {}): Promise<Disk> {
   const { signal } = options
   const footer = await readVhdFooter(source, { signal })
-  refuseVhdParent(source.name, footer)
+  if (footer.type === 'differencing') {
+    throw new DiskError('IMAGE_BACKING_FILE', `${source.name} holds only what differs from another image.`, {
+      hint: vhdDifferenceHint,
+    })
+  }
   if (footer.type === 'fixed') return openFixed(source, footer)
   await checkFooterCopy(source, footer, { signal })
   const header = await readDynamicHeader(source, footer, { signal })
@@ -44,7 +49,7 @@ export function checkFixedSize(name: string, { size, offset }: VhdFooter): void 
   throw new DiskError(
     code,
     `${name}: by its footer the disk of this fixed VHD has ${size} bytes, and ${offset} stand before the footer.`,
-    { details: { offset: offset + 48 } },
+    { details: { offset: offset + footerFields.current_size.offset } },
   )
 }
 

@@ -47,12 +47,17 @@ export async function writeVhd(disk: Disk, sink: ByteSink, options: WriteVhdOpti
   await sink.write(footer, { signal })
 }
 
+const maximumSizes = {
+  dynamic: [maximumDynamicSize, '2040 GiB'],
+  fixed: [maximumFixedSize, '32 TiB'],
+} as const
+
 function refuseSize(size: number, type: 'fixed' | 'dynamic'): void {
-  const maximum = type === 'fixed' ? maximumFixedSize : maximumDynamicSize
+  const [maximum, title] = maximumSizes[type]
   if (size > 0 && size <= maximum) return
   const hint =
     size === 0
       ? 'A VHD has at least one sector.'
-      : `A ${type} VHD holds at most ${formatSize(maximum)}: write vhdx, qcow2 or raw.`
+      : `A ${type} VHD holds at most ${title}: write vhdx, qcow2 or raw.`
   throw new DiskError('DISK_OPTION_INVALID', `A VHD cannot hold a disk of ${formatSize(size)}.`, { hint })
 }

@@ -5,10 +5,12 @@ import type { FuzzTarget } from './fuzz-target.ts'
 import { fuzzVdi } from './fuzz-vdi.ts'
 import { fuzzVhd } from './fuzz-vhd.ts'
 import { fuzzVhdx } from './fuzz-vhdx.ts'
+import { fuzzVmdk } from './fuzz-vmdk.ts'
 
 /** Everything that reads untrusted images. `test/disk/safety/fuzz.test.ts` fails when a format is missing here. */
 export const fuzzTargets = {
   qcow2: fuzzQcow2,
+  vmdk: fuzzVmdk,
   vdi: fuzzVdi,
   vhd: fuzzVhd,
   vhdx: fuzzVhdx,

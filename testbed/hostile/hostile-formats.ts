@@ -22,7 +22,6 @@ function inQcow2(disk: Buffer): () => Buffer {
 const foreignFormats: readonly (readonly [string, () => Buffer])[] = [
   ['qcow version 1', () => foreign.signed('QFI\xfb\0\0\0\x01')],
   ['QED', () => foreign.signed('QED\0')],
-  ['VMDK, sparse', foreign.vmdkSparse],
   ['VMDK, of ESX', () => foreign.signed('COWD')],
   ['Parallels', () => foreign.signed('WithoutFreeSpace')],
   ['Parallels, extended', () => foreign.signed('WithouFreSpacExt')],
@@ -86,7 +85,7 @@ export const hostileFormats: readonly HostileImage[] = [
     }),
     { declared: 'raw' },
   ),
-  refused('CVE-2022-47951: a VMDK descriptor that names a file of the host', 'IMAGE_FORMAT_UNSUPPORTED', () =>
+  refused('CVE-2022-47951: a VMDK descriptor that names a file of the host', 'IMAGE_UNSAFE_NAME', () =>
     foreign.vmdkDescriptor('FLAT "/etc/shadow" 0'),
   ),
   refused(

@@ -12,6 +12,11 @@ import { hostileVdis } from './hostile-vdi.ts'
 import { hostileVhds } from './hostile-vhd.ts'
 import { hostileVhdx } from './hostile-vhdx.ts'
 import { hostileVhdxLogs } from './hostile-vhdx-logs.ts'
+import { hostileVmdkData } from './hostile-vmdk-data.ts'
+import { hostileVmdkDescriptors } from './hostile-vmdk-descriptors.ts'
+import { hostileVmdkHeaders } from './hostile-vmdk-headers.ts'
+import { hostileVmdkStreams } from './hostile-vmdk-streams.ts'
+import { hostileVmdkTables } from './hostile-vmdk-tables.ts'
 
 export type { HostileImage } from './hostile-image.ts'
 
@@ -28,6 +33,11 @@ export const hostileImages: readonly HostileImage[] = [
   ...hostileQcow2Extras,
   ...hostileQcow2Data,
   ...hostileDataFiles,
+  ...hostileVmdkHeaders,
+  ...hostileVmdkDescriptors,
+  ...hostileVmdkTables,
+  ...hostileVmdkStreams,
+  ...hostileVmdkData,
   ...hostileVdis,
   ...hostileVhds,
   ...hostileVhdx,

@@ -6,6 +6,7 @@ import { type FuzzFormat, fuzzTargets, isFuzzFormat } from '../../../testbed/hos
 /** How many images of each format are spoilt here: a sample of what `npm run fuzz` does at length. */
 const samples: Readonly<Record<FuzzFormat, number>> = {
   qcow2: 3000,
+  vmdk: 2000,
   vdi: 1500,
   vhd: 2000,
   vhdx: 1000,

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { spoiltImage } from './fuzz-image.ts'
+import { imageMaker } from './fuzz-image.ts'
 import type { FuzzOutcome } from './fuzz-process.ts'
 import { type FuzzFormat, fuzzTargets, isFuzzFormat } from './fuzz-targets.ts'
 import { readLatestCase } from './latest-case.ts'
@@ -81,8 +81,7 @@ async function keepImage(
   { count, fuzzCase }: NonNullable<ReturnType<typeof readLatestCase>>,
 ): Promise<FuzzOutcome> {
   const path = join(tmpdir(), `fuzz-${format}-${seed}-${count}`)
-  const target = fuzzTargets[format]
-  await writeFile(path, spoiltImage(target, target.seeds(), fuzzCase))
+  await writeFile(path, imageMaker(fuzzTargets[format])(fuzzCase))
   const problem = `Case ${count} takes more than ${hangSeconds} s. Its image is ${path}.`
   return { problem, memory: 0 }
 }

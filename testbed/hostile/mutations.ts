@@ -61,9 +61,10 @@ export const mutations: fc.Arbitrary<Mutation[]> = fc.array(
   { minLength: 1, maxLength: 5 },
 )
 
-/** A changed copy of the seed. */
-export function mutate(seed: FuzzSeed, changes: readonly Mutation[]): Buffer {
-  let bytes: Buffer = Buffer.from(seed.bytes)
+/** A changed copy of the seed, in a buffer that has room for it: a new one for every case would be most of the work. */
+export function mutate(seed: FuzzSeed, changes: readonly Mutation[], room: Buffer): Buffer {
+  let bytes = room.subarray(0, seed.bytes.length)
+  seed.bytes.copy(bytes)
   for (const change of changes) {
     const at = resolve(seed, change.place)
     if (change.kind === 'cut') bytes = bytes.subarray(0, at)

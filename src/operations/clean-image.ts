@@ -44,14 +44,18 @@ export function cleanFileOperation(
     input: cleanFileInput,
     title: ({ path }) => `Cleaning ${path}`,
     async run(context, { path, clean, output }) {
-      const container = await context.step('resolve', 'Checking the file', () => {
+      const container = await context.step('resolve', 'Checking the file', async () => {
         checkCleaning(clean)
-        return detectFormat(path, { signal: context.signal })
+        // What the file is matters where it is replaced.
+        return output ? null : detectFormat(path, { signal: context.signal })
       })
       return storeFile(environment, context, {
         file: output ?? fileInput.parse({ path, ...container, overwrite: true }),
         openSource: (options) =>
-          openDiskFile({ path, format: container.format, allowBacking: false }, options),
+          openDiskFile(
+            { path, ...(container && { format: container.format }), allowBacking: false },
+            options,
+          ),
         clean,
         verify: true,
       })

@@ -1,7 +1,7 @@
 import { dirname } from 'node:path'
 import { z } from 'zod'
-import type { AbortOptions } from '../core/abort.ts'
 import { type CheckedDisk, openCheckedDisk } from '../disk/open-disk.ts'
+import type { UnwrapWishes } from '../disk/wrapping/wrapping.ts'
 import type { OperationDefinition } from '../jobs/operation-definition.ts'
 import { openFileSource } from '../transfer/file-source.ts'
 import type { Environment } from './environment.ts'
@@ -51,16 +51,13 @@ export function convertImageOperation(
  * The disk in an image file, after its safety check.
  * @throws OperationError `INPUT_INVALID` when a disk was chosen and the file is no appliance
  */
-export async function openDiskFile(
-  input: DiskFileInput,
-  { signal }: AbortOptions = {},
-): Promise<CheckedDisk> {
-  const source = await openFileSource(input.path, { signal })
+export async function openDiskFile(input: DiskFileInput, wishes: UnwrapWishes = {}): Promise<CheckedDisk> {
+  const source = await openFileSource(input.path, { signal: wishes.signal })
   const checked = await openCheckedDisk(source, {
     ...(input.format ? { format: input.format } : {}),
     ...(input.allowBacking ? { allowOtherFilesWithin: dirname(input.path) } : {}),
     disk: input.disk,
-    signal,
+    ...wishes,
   })
   if (input.disk === undefined || checked.appliance) return checked
   await checked[Symbol.asyncDispose]()

@@ -2,6 +2,7 @@ import type { AbortOptions } from '../core/abort.ts'
 import { type OutputTraits, outputTraits } from '../disk/output-traits.ts'
 import { isOutputFormat, type OutputFormat } from '../disk/write-disk.ts'
 import { openDiskFile } from './convert-image.ts'
+import { OperationError } from './errors.ts'
 
 export type DetectedFormat = {
   readonly format: OutputFormat
@@ -13,7 +14,11 @@ export type DetectedFormat = {
 export async function detectFormat(path: string, options: AbortOptions = {}): Promise<DetectedFormat> {
   await using source = await openDiskFile({ path, allowBacking: false }, options)
   const { format } = source
-  if (!isOutputFormat(format)) throw new Error(`A reader without a writer: ${format}`)
+  if (!isOutputFormat(format)) {
+    throw new OperationError('FORMAT_UNKNOWN', `${path} is ${format}, which is read and not written.`, {
+      hint: 'Give the name of another file with --output.',
+    })
+  }
   const { subformats }: OutputTraits = outputTraits[format]
   const { subformat } = source.verdict
   return { format, ...(subformat !== undefined && subformats.includes(subformat) ? { subformat } : {}) }

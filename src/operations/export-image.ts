@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { AbortOptions } from '../core/abort.ts'
 import type { CheckedDisk } from '../disk/open-disk.ts'
+import type { UnwrapWishes } from '../disk/wrapping/wrapping.ts'
 import type { JobContext } from '../jobs/job.ts'
 import type { OperationDefinition } from '../jobs/operation-definition.ts'
 import { checkCleaning } from './check-request.ts'
@@ -45,7 +46,7 @@ async function exportImage(
   const { signal } = context
   checkCleaning(clean)
   if (source.kind === 'file') {
-    const openSource = (options: AbortOptions): Promise<CheckedDisk> => openDiskFile(source.file, options)
+    const openSource = (wishes: UnwrapWishes): Promise<CheckedDisk> => openDiskFile(source.file, wishes)
     return storeFile(environment, context, { file, openSource, clean, verify: true })
   }
   const cloud = await environment.clouds.get(source.cloud)

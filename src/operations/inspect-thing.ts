@@ -53,7 +53,7 @@ export interface Inspection {
 /**
  * Looks at an image without changing it: format, safety verdict, partitions, file systems and the system inside. Reads
  * only the parts it needs, so a remote image is not downloaded; the digests of an appliance that is a file are compared, which
- * reads all of it. A refused image is described, not opened.
+ * reads all of it, and a compressed image is decompressed. A refused image is described, not opened.
  */
 export async function inspectThing(
   clouds: CloudAccess,
@@ -109,6 +109,7 @@ async function judgeThing(
         ? { allowOtherFilesWithin: dirname(reference.path) }
         : {}),
       disk: wish,
+      access: 'random',
       signal: options.signal,
     })
     return { ...judged, size }
@@ -160,7 +161,7 @@ async function openReference(
   options: AbortOptions,
 ): Promise<CheckedDisk> {
   const { source, format } = await openSource(clouds, reference, options)
-  return openCheckedDisk(source, { ...(format ? { format } : {}), signal: options.signal })
+  return openCheckedDisk(source, { ...(format ? { format } : {}), access: 'random', signal: options.signal })
 }
 
 async function openSource(

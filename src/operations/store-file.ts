@@ -2,10 +2,10 @@ import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { z } from 'zod'
-import type { AbortOptions } from '../core/abort.ts'
 import type { Plain } from '../core/json.ts'
 import { contentDigest, digestWhileReading } from '../disk/content-digest.ts'
 import { type CheckedDisk, openCheckedDisk } from '../disk/open-disk.ts'
+import type { UnwrapWishes } from '../disk/wrapping/wrapping.ts'
 import { type OutputFormat, outputFormats, writeDisk } from '../disk/write-disk.ts'
 import type { CleaningReport } from '../guest/cleaning/report.ts'
 import type { JobContext } from '../jobs/job.ts'
@@ -22,6 +22,7 @@ import { OperationError } from './errors.ts'
 import { machineInput } from './machine-input.ts'
 import { progressOf } from './progress.ts'
 import { beginPass, proveSource } from './prove-source.ts'
+import { unwrappingIn } from './unwrapping.ts'
 
 /** How a disk is written to a file, as a job keeps it. */
 export const fileInput = z.strictObject({
@@ -45,7 +46,7 @@ export type FileInput = z.infer<typeof fileInput>
 
 export interface StoreFileOptions {
   file: FileInput
-  openSource: (options: AbortOptions) => Promise<CheckedDisk>
+  openSource: (wishes: UnwrapWishes) => Promise<CheckedDisk>
   clean: CleaningInput | null
   /** Read everything back and compare before the name appears. */
   verify: boolean
@@ -89,7 +90,9 @@ async function writeFile(
 ): Promise<StoredFile> {
   const { signal } = context
   refuseTakenFile(file)
-  await using source = await openSource({ signal })
+  // Cleaning looks around in the guest, and an appliance describes it.
+  const access = clean || isAppliance(file.format) ? 'random' : 'sequential'
+  await using source = await openSource(await unwrappingIn(environment, context, access))
   await using cleaned = await cleanOnTheWay(environment, context, { disk: source.disk, clean })
   const key = `${context.jobId}-file`
   const earlier = await context.ledger.intend({

@@ -18,6 +18,7 @@ import { progressOf } from './progress.ts'
 import { beginPass, proveSource } from './prove-source.ts'
 import { skipFreeSpace } from './skip-free-space.ts'
 import type { StoreImageOptions } from './store-image.ts'
+import { unwrappingIn } from './unwrapping.ts'
 import { warnOfLateFormat } from './warn-of-late-format.ts'
 
 export type WrittenImage = {
@@ -51,7 +52,8 @@ export async function writeImage(
   context: JobContext,
   options: WriteImageOptions,
 ): Promise<WriteOutcome> {
-  await using source = await options.openSource({ signal: context.signal })
+  const wishes = await unwrappingIn(environment, context, options.clean ? 'random' : 'sequential')
+  await using source = await options.openSource(wishes)
   if (proofOf(source)?.proof === 'unproved') {
     context.emit({
       type: 'warning',

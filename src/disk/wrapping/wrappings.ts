@@ -17,6 +17,13 @@ export function isWrappedFormat(format: string): format is WrappedFormat {
   return Object.hasOwn(wrappings, format)
 }
 
+const compressions: readonly string[] = ['gzip', 'xz', 'zstd'] satisfies WrappedFormat[]
+
+/** Whether taking it off means to decompress everything. */
+export function isCompression(format: string): boolean {
+  return compressions.includes(format)
+}
+
 export function wrappingOf(format: WrappedFormat): Promise<Wrapping> {
   return wrappings[format]()
 }
@@ -30,7 +37,7 @@ export function mayBeWrapped(outer: readonly WrappingName[], format: WrappedForm
   if (last === undefined) return true
   if (format === 'ovf') return false
   const isAppliance = last === 'ova' || last === 'ovf'
-  const isCompressed = outer.some((name) => !['tar', 'ova', 'ovf'].includes(name))
+  const isCompressed = outer.some(isCompression)
   return format === 'tar' ? last !== 'tar' && !isAppliance : isAppliance && !isCompressed
 }
 

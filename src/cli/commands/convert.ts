@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander'
 import { diskFormats } from '../../disk/format-readers.ts'
+import { wrappedFormats } from '../../disk/wrapping/container-name.ts'
 import { cancellable } from '../cancellable.ts'
 import { presentFile } from '../render/stored-file.ts'
 import { runJob } from '../run-job.ts'
@@ -21,7 +22,12 @@ export function addConvertCommand(program: Command): void {
     .description(
       'Converts a disk-image file. The input is checked first; the output appears under its name when it is complete. "-" as the output writes to stdout.',
     )
-    .addOption(new Option('--input-format <format>', 'what the input is declared to be').choices(diskFormats))
+    .addOption(
+      new Option('--input-format <format>', 'what the input is declared to be').choices([
+        ...diskFormats,
+        ...wrappedFormats,
+      ]),
+    )
     .option('--allow-backing', 'follow a backing or data file, in the same folder as the input')
     .option('--verify', 'read the output back and compare before it appears')
   addDiskOption(command)

@@ -2,6 +2,7 @@ import { fstatSync } from 'node:fs'
 import { type Command, Option } from 'commander'
 import { parseSize } from '../../core/bytes.ts'
 import { diskFormats } from '../../disk/format-readers.ts'
+import { wrappedFormats } from '../../disk/wrapping/container-name.ts'
 import type { Imagewright } from '../../operations/imagewright.ts'
 import type { OperationHandle } from '../../operations/operation-handle.ts'
 import type { RecordRequest } from '../../operations/requests.ts'
@@ -34,7 +35,12 @@ export function addImagesUploadCommand(images: Command): void {
     .description(
       'Checks a disk-image file and stores it as an image: byte for byte, unless cleaning, another format or compression asks for a new container. Verified before it is published. With "-" the image comes from stdin, is stored as it is, and is checked in the cloud.',
     )
-    .addOption(new Option('--input-format <format>', 'what the file is declared to be').choices(diskFormats))
+    .addOption(
+      new Option('--input-format <format>', 'what the file is declared to be').choices([
+        ...diskFormats,
+        ...wrappedFormats,
+      ]),
+    )
     .option('--allow-backing', 'follow a backing or data file, in the same folder as the file')
     .option('--clean', 'clean it on the way')
     .option(

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander'
 import { diskFormats } from '../../disk/format-readers.ts'
+import { wrappedFormats } from '../../disk/wrapping/container-name.ts'
 import type { InspectOptions } from '../../operations/inspect-thing.ts'
 import { cancellable } from '../cancellable.ts'
 import { exitCodes } from '../failure.ts'
@@ -14,7 +15,12 @@ export function addInspectCommand(program: Command): void {
     .description(
       'Shows format, sizes, the safety verdict, partitions, file systems and the system inside. Changes nothing, and reads only what it needs. The exit code is 1 when the image is refused.',
     )
-    .addOption(new Option('--format <format>', 'what it is declared to be').choices(diskFormats))
+    .addOption(
+      new Option('--format <format>', 'what it is declared to be').choices([
+        ...diskFormats,
+        ...wrappedFormats,
+      ]),
+    )
     .option('--allow-backing', 'follow a backing or data file, in the same folder as the image')
   addDiskOption(command)
   common(command, [

@@ -13,6 +13,7 @@ export function presentInspection(inspection: Inspection, { verbose }: { verbose
     properties([
       ['image', reference],
       ['format', safety.subformat ? `${format}, ${safety.subformat}` : format],
+      ['wrapped in', safety.wrapping.join(', ') || null],
       ['file', formatSize(size)],
       ['disk', virtualSize === null ? null : formatSize(virtualSize)],
       ['data', dataSize === null ? null : formatSize(dataSize)],

@@ -104,6 +104,7 @@ async function unwrapAll(
     }
     if (found === null || !isWrappedFormat(found) || !mayUnwrap(expected, wrapping)) {
       if (expected === null || expected.wrapping.length <= wrapping.length) {
+        if (wrapping.length > 0) checks.push(...findings.results())
         return { wrapping, checks, image, reading, format, appliance, proof }
       }
       findings.refuse('format.wrapping', 'IMAGE_FORMAT_MISMATCH', first?.offset, () => {
@@ -131,7 +132,6 @@ async function unwrapAll(
       })
       return refused()
     }
-    checks.push(...findings.results())
     image = unwrapped.image
     reading = unwrapped.proof?.image ?? image
     format = unwrapped.format ?? format

@@ -9,7 +9,10 @@ const endings: Readonly<Record<Exclude<WrappingName, 'ova' | 'ovf'>, string>> = 
 }
 
 /** Names of their own for what is common. */
-const aliases: Readonly<Record<string, string>> = { gcp: 'raw.tar.gz' }
+const aliases: ReadonlyMap<string, string> = new Map([['gcp', 'raw.tar.gz']])
+
+/** What is commonly met beside bare disk formats, by the names below. */
+export const wrappedFormats = ['raw.gz', 'raw.xz', 'raw.zst', 'gcp', 'ova', 'ovf'] as const
 
 export interface Container {
   /** Outermost first. */
@@ -23,20 +26,26 @@ export interface Container {
  * archive; `ova` and `ovf` whatever the disks in them are.
  */
 export function containerName({ wrapping, format }: Container): string {
+  if (format === undefined && !wrapping.some(isAppliance)) return 'unknown'
   const name = wrapping.toReversed().reduce((inner, outer) => {
-    return outer === 'ova' || outer === 'ovf' ? outer : `${inner}.${endings[outer]}`
-  }, format ?? 'unknown')
-  return Object.keys(aliases).find((alias) => aliases[alias] === name) ?? name
+    return isAppliance(outer) ? outer : `${inner}.${endings[outer]}`
+  }, format ?? '')
+  const [alias] = [...aliases].flatMap(([short, long]) => (long === name ? [short] : []))
+  return alias ?? name
 }
 
 /** What such a name says. A name that is none of these is taken for a disk format, known or not. */
 export function parseContainerName(name: string): Container {
-  const [format, ...parts] = (aliases[name] ?? name).split('.')
+  const [format, ...parts] = (aliases.get(name) ?? name).split('.')
   const wrapping = parts.toReversed().map(wrappingEndingIn)
   const known = wrapping.filter((found) => found !== undefined)
   if (known.length < wrapping.length) return { wrapping: [], format: name }
   if (format === 'ova' || format === 'ovf') return { wrapping: [...known, format], format: undefined }
   return { wrapping: known, format }
+}
+
+function isAppliance(name: WrappingName): name is 'ova' | 'ovf' {
+  return name === 'ova' || name === 'ovf'
 }
 
 const compressions = ['gzip', 'xz', 'zstd', 'tar'] as const

@@ -4,7 +4,7 @@ import type { CheckContainerOptions, ContainerCheck } from '../format-reader.ts'
 import { replayLog } from '../vhdx/replay-log.ts'
 import { vhdxBat } from '../vhdx/vhdx-bat.ts'
 import { readVhdxHeader } from '../vhdx/vhdx-header.ts'
-import { readVhdxMetadata, refuseVhdxParent } from '../vhdx/vhdx-metadata.ts'
+import { readVhdxMetadata, refuseVhdxParent, type VhdxMetadata } from '../vhdx/vhdx-metadata.ts'
 import { openVhdx } from '../vhdx/vhdx-reader.ts'
 import { readVhdxRegions } from '../vhdx/vhdx-regions.ts'
 import { checkInside } from './check-inside.ts'
@@ -29,7 +29,7 @@ export async function checkVhdx(
 ): Promise<ContainerCheck> {
   const { limits, signal } = options
   const findings = new Findings(vhdxCheckNames)
-  let virtualSize: number | null = null
+  let facts: Omit<ContainerCheck, 'checks'> = { virtualSize: null }
   let check: keyof typeof vhdxCheckNames = 'vhdx.header'
   try {
     const header = await readVhdxHeader(source, { signal })
@@ -50,7 +50,7 @@ export async function checkVhdx(
     }
     check = 'vhdx.metadata'
     const metadata = await readVhdxMetadata(image, regions.metadata, { signal })
-    virtualSize = metadata.size
+    facts = { virtualSize: metadata.size, subformat: kindOf(metadata) }
     if (metadata.size > limits.virtualSize) {
       findings.refuse('vhdx.virtual_size', 'IMAGE_SIZE_LIMIT', metadata.sizeOffset, () => {
         return `The disk has ${formatSize(metadata.size)}, more than the limit of ${formatSize(limits.virtualSize)}.`
@@ -66,7 +66,12 @@ export async function checkVhdx(
   } catch (error) {
     findings.refuseFor(check, error)
   }
-  if (findings.refused) return { virtualSize, checks: findings.results() }
+  if (findings.refused) return { ...facts, checks: findings.results() }
   const inside = await checkInside(() => openVhdx(source, { signal }), { signal })
-  return { virtualSize, checks: [...findings.results(), ...inside] }
+  return { ...facts, checks: [...findings.results(), ...inside] }
+}
+
+function kindOf({ isFixed, hasParent }: VhdxMetadata): string {
+  if (hasParent) return 'differencing'
+  return isFixed ? 'fixed' : 'dynamic'
 }

@@ -106,7 +106,7 @@ export const hostileVdis: readonly HostileImage[] = [
   ]),
   ...(
     [
-      ['cbHeader', [0, 0x17f, 0x1b9, 0xffffffff]],
+      ['cbHeader', [0, 0x17f, 0x201, 0xffffffff]],
       ['cbSector', [0, 256, 4096]],
       ['cbBlock', [0, 512, MiB - 1, MiB / 2, 2 * MiB, 0xffffffff]],
       ['cbBlockExtra', [1, 512, 0xffffffff]],

@@ -4,6 +4,7 @@ import type { RandomAccessSource } from '../../transfer/byte-source.ts'
 import { blockEntryBytes } from '../blocks/block-map.ts'
 import { DiskError } from '../errors.ts'
 import {
+  maximumHeaderBytes,
   maximumVdiBlocks,
   minimumHeaderBytes,
   type VdiFieldName,
@@ -84,11 +85,11 @@ export async function readVdiHeader(
     )
   }
   const [mapOffset, dataOffset, blocks] = [field('offBlocks'), field('offData'), field('cBlocks')]
-  require(field('cbHeader') >= minimumHeaderBytes, 'cbHeader')
+  require(field('cbHeader') >= minimumHeaderBytes && field('cbHeader') <= maximumHeaderBytes, 'cbHeader')
   require(field('cbSector') === vdiSectorSize, 'cbSector')
   require(field('cbBlock') === vdiBlockSize, 'cbBlock', `is ${field('cbBlock')}; only 1 MiB is read`)
   require(field('cbBlockExtra') === 0, 'cbBlockExtra')
-  require(mapOffset % vdiSectorSize === 0 && mapOffset >= vdiHeaderStart + field('cbHeader'), 'offBlocks')
+  require(mapOffset % vdiSectorSize === 0 && mapOffset >= vdiHeaderStart + minimumHeaderBytes, 'offBlocks')
   require(dataOffset % vdiSectorSize === 0, 'offData')
   require(Number.isSafeInteger(field('cbDisk') + vdiSectorSize), 'cbDisk', 'is too large')
   require(blocks <= maximumVdiBlocks, 'cBlocks')

@@ -45,6 +45,8 @@ export const vdiHeaderStart = 0x48
 export const minimumHeaderBytes = 0x180
 /** With the second geometry, as VirtualBox writes it. */
 export const writtenHeaderBytes = 0x190
+/** With everything that later versions of it may add. */
+export const maximumHeaderBytes = 0x200
 /** Bytes from the start of the file that hold all fields. */
 export const vdiHeaderEnd = 0x1d8
 

@@ -3,6 +3,7 @@ import type { RandomAccessSource } from '../../transfer/byte-source.ts'
 import { windowSource } from '../../transfer/window-source.ts'
 import { blockDisk } from '../blocks/block-disk.ts'
 import { type BlockMap, openBlockMap } from '../blocks/block-map.ts'
+import { readAll } from '../blocks/read-all.ts'
 import type { Disk } from '../disk.ts'
 import { DiskError } from '../errors.ts'
 import { openRaw } from '../raw/raw-reader.ts'
@@ -35,9 +36,8 @@ export async function openVdi(source: RandomAccessSource, options: AbortOptions 
     size,
     blockSize: vdiBlockSize,
     map,
-    readData: async (target, { start, within }, readOptions) => {
-      await source.read(target, start + within, readOptions)
-    },
+    readData: (target, { start, within }, { signal }) =>
+      readAll(source, target, { position: start + within, signal }),
     close: () => source.close(),
   })
 }

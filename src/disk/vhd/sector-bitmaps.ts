@@ -1,38 +1,27 @@
 import type { AbortOptions } from '../../core/abort.ts'
 import type { RandomAccessSource } from '../../transfer/byte-source.ts'
+import { readAll } from '../blocks/read-all.ts'
 import { vhdSectorSize } from './vhd-layout.ts'
 
-/** The bitmaps that stand before the data of each block: which sectors have ever been written. */
-export interface SectorBitmaps {
-  /**
-   * Makes zeros of the sectors of `target` that were never written. `start` is where the data of their block begin in the
-   * file, `within` how far from there `target` does.
-   */
-  clearUnwritten(
-    target: Uint8Array,
-    place: { readonly start: number; readonly within: number },
-    options: AbortOptions,
-  ): Promise<void>
-}
+/**
+ * Gives the bitmap that stands before the data of a block, which begin at `start` in the file: which sectors of it have
+ * ever been written. Null where all have been, as QEMU and we always say.
+ */
+export type ReadSectorBitmap = (start: number, options: AbortOptions) => Promise<Buffer | null>
 
 const maximumBitmaps = 64
 
-/** A cache of the 64 most recently used bitmaps, 512 bytes each with the usual blocks and 64 KiB with the largest. */
-export function sectorBitmaps(
-  source: RandomAccessSource,
-  bitmapBytes: number,
-  onUnwritten: () => void,
-): SectorBitmaps {
+/** Keeps the 64 most recently used bitmaps, 512 bytes each with the usual blocks and 64 KiB with the largest. */
+export function sectorBitmaps(source: RandomAccessSource, bitmapBytes: number): ReadSectorBitmap {
   const bitmaps = new Map<number, Promise<Buffer | null>>()
 
-  /** Null where all sectors were written, as QEMU and we always say. */
-  async function load(start: number, options: AbortOptions): Promise<Buffer | null> {
+  async function load(start: number, { signal }: AbortOptions): Promise<Buffer | null> {
     const bitmap = Buffer.alloc(bitmapBytes)
-    await source.read(bitmap, start - bitmapBytes, options)
+    await readAll(source, bitmap, { position: start - bitmapBytes, signal })
     return bitmap.every((byte) => byte === 0xff) ? null : bitmap
   }
 
-  function bitmapBefore(start: number, options: AbortOptions): Promise<Buffer | null> {
+  return (start, options) => {
     const known = bitmaps.get(start)
     const bitmap = known ?? load(start, options)
     bitmaps.delete(start)
@@ -48,23 +37,24 @@ export function sectorBitmaps(
     }
     return bitmap
   }
+}
 
-  return {
-    async clearUnwritten(target, { start, within }, options) {
-      const bitmap = await bitmapBefore(start, options)
-      if (!bitmap) return
-      const end = within + target.length
-      for (let position = within; position < end; ) {
-        const sector = Math.floor(position / vhdSectorSize)
-        const next = Math.min(end, (sector + 1) * vhdSectorSize)
-        const byte = bitmap[sector >>> 3] ?? 0xff
-        // The first sector is the highest bit.
-        if ((byte & (0x80 >>> (sector & 7))) === 0) {
-          target.fill(0, position - within, next - within)
-          onUnwritten()
-        }
-        position = next
-      }
-    },
+/**
+ * Makes zeros of the sectors of `target` that were never written. It begins `within` bytes into the data of the block.
+ * @returns whether there were any
+ */
+export function clearUnwritten(target: Uint8Array, within: number, bitmap: Buffer): boolean {
+  const end = within + target.length
+  let found = false
+  for (let position = within; position < end; ) {
+    const sector = Math.floor(position / vhdSectorSize)
+    const next = Math.min(end, (sector + 1) * vhdSectorSize)
+    // The first sector is the highest bit.
+    if (((bitmap[sector >>> 3] ?? 0xff) & (0x80 >>> (sector & 7))) === 0) {
+      target.fill(0, position - within, next - within)
+      found = true
+    }
+    position = next
   }
+  return found
 }

@@ -3,10 +3,11 @@ import type { RandomAccessSource } from '../../transfer/byte-source.ts'
 import { windowSource } from '../../transfer/window-source.ts'
 import { blockDisk } from '../blocks/block-disk.ts'
 import { openBlockMap } from '../blocks/block-map.ts'
+import { readAll } from '../blocks/read-all.ts'
 import type { Disk } from '../disk.ts'
 import { DiskError } from '../errors.ts'
 import { openRaw } from '../raw/raw-reader.ts'
-import { sectorBitmaps } from './sector-bitmaps.ts'
+import { clearUnwritten, sectorBitmaps } from './sector-bitmaps.ts'
 import { vhdBlockTable } from './vhd-block-table.ts'
 import { readDynamicHeader, type VhdDynamicHeader } from './vhd-dynamic-header.ts'
 import { checkFooterCopy, readVhdFooter, type VhdFooter, vhdDifferenceHint } from './vhd-footer.ts'
@@ -68,14 +69,18 @@ function openDynamic(
     onUnwritten = () => undefined,
   }: OpenVhdOptions & { footer: VhdFooter; header: VhdDynamicHeader },
 ): Disk {
-  const bitmaps = sectorBitmaps(source, header.bitmapBytes, onUnwritten)
+  const readBitmap = sectorBitmaps(source, header.bitmapBytes)
   return blockDisk({
     size: footer.size,
     blockSize: header.blockSize,
     map: openBlockMap(source, vhdBlockTable(source.name, footer, header)),
     async readData(target, { start, within }, { signal }) {
-      await source.read(target, start + within, { signal })
-      if (!ignoreBitmaps) await bitmaps.clearUnwritten(target, { start, within }, { signal })
+      const reading = ignoreBitmaps ? null : readBitmap(start, { signal })
+      // A failure is reported in its turn: until the data are there, nobody else may have the buffer.
+      reading?.catch(() => undefined)
+      await readAll(source, target, { position: start + within, signal })
+      const bitmap = await reading
+      if (bitmap && clearUnwritten(target, within, bitmap)) onUnwritten()
     },
     close: () => source.close(),
   })

@@ -57,6 +57,15 @@ describe('openVdi', () => {
     expect((await openVdi(memorySource(bytes))).size).toBe(512)
   })
 
+  test('notices a file that becomes shorter while it is read', async () => {
+    const { bytes } = sketchVdi({ size: 2 * MiB, map: [1, 0] })
+    const source = memorySource(bytes)
+    const disk = await openVdi(source)
+    const shorter = memorySource(bytes.subarray(0, bytes.length - 4096))
+    source.read = shorter.read
+    await expect(disk.read(Buffer.alloc(disk.size), 0)).rejects.toMatchObject({ code: 'IMAGE_TRUNCATED' })
+  })
+
   test('says what to do with a differencing image', async () => {
     for (const type of [3, 4]) {
       await expect(openVdi(memorySource(sketchVdi({ type }).bytes))).rejects.toMatchObject({

@@ -75,6 +75,15 @@ describe('openVhd', () => {
     expect(source.reads - before).toBe(smallBlock / target.length + 2)
   })
 
+  test('notices a file that becomes shorter while it is read', async () => {
+    const { bytes } = sketchDynamicVhd({ size: 2 * smallBlock, stored: [true, true] })
+    const source = memorySource(bytes)
+    const disk = await openVhd(source)
+    const shorter = memorySource(bytes.subarray(0, bytes.length - 4096))
+    source.read = shorter.read
+    await expect(disk.read(Buffer.alloc(disk.size), 0)).rejects.toMatchObject({ code: 'IMAGE_TRUNCATED' })
+  })
+
   test('says what to do with a differencing image', async () => {
     const sketch = sketchDynamicVhd()
     setFooterField(sketch, 'disk_type', 4)

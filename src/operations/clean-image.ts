@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import { z } from 'zod'
 import type { OperationDefinition } from '../jobs/operation-definition.ts'
 import { checkCleaning, checkStorage } from './check-request.ts'
@@ -58,6 +59,7 @@ export function cleanFileOperation(
           ),
         clean,
         verify: true,
+        origin: basename(path),
       })
     },
   }

@@ -1,4 +1,4 @@
-import { dirname } from 'node:path'
+import { basename, dirname } from 'node:path'
 import { z } from 'zod'
 import { type CheckedDisk, openCheckedDisk } from '../disk/open-disk.ts'
 import type { UnwrapWishes } from '../disk/wrapping/wrapping.ts'
@@ -43,6 +43,7 @@ export function convertImageOperation(
         openSource: (options) => openDiskFile(input, options),
         clean: null,
         verify,
+        origin: basename(input.path),
       }),
   }
 }

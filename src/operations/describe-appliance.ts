@@ -42,7 +42,7 @@ export function isAppliance(format: OutputFormat): boolean {
 export async function describeAppliance(disk: Disk, facts: ApplianceFacts): Promise<ApplianceOptions> {
   const { path, wishes, source, name, provenance, signal } = facts
   const { memory, annotation, manifest, ...chosen } = wishes
-  const lines = annotation === undefined ? [] : annotation.split('\n')
+  const lines = annotation?.split('\n') ?? annotationOf(source)
   const machine: MachineDescription = {
     ...defaultMachine,
     name: name ?? (basename(path).replace(/\.[^.]*$/, '') || defaultMachine.name),
@@ -52,7 +52,8 @@ export async function describeAppliance(disk: Disk, facts: ApplianceFacts): Prom
     ...(memory === undefined ? {} : { memory: memory * MiB }),
     annotation: [...lines, ...provenance],
   }
-  return { machine, ...(manifest ? { manifest } : {}) }
+  const algorithm = manifest ?? source?.manifest?.algorithms[0]
+  return { machine, ...(algorithm ? { manifest: algorithm } : {}) }
 }
 
 /** A disk with an EFI system partition that no BIOS could start is one for UEFI. */
@@ -105,6 +106,12 @@ function machineOfAppliance(source: Appliance | null): Partial<MachineDescriptio
     version,
     vendor,
   }
+}
+
+/** Without what an earlier export said about that one. */
+function annotationOf(source: Appliance | null): string[] {
+  const lines = source?.machines[0]?.annotation?.split('\n') ?? []
+  return lines.filter((line) => !/^(?:Made by Imagewright from|Content of the disk, SHA-256:) /.test(line))
 }
 
 function busOf(controller: string | null): DiskBus | null {

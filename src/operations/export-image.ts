@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import { z } from 'zod'
 import type { AbortOptions } from '../core/abort.ts'
 import type { CheckedDisk } from '../disk/open-disk.ts'
@@ -47,7 +48,8 @@ async function exportImage(
   checkCleaning(clean)
   if (source.kind === 'file') {
     const openSource = (wishes: UnwrapWishes): Promise<CheckedDisk> => openDiskFile(source.file, wishes)
-    return storeFile(environment, context, { file, openSource, clean, verify: true })
+    const origin = basename(source.file.path)
+    return storeFile(environment, context, { file, openSource, clean, verify: true, origin })
   }
   const cloud = await environment.clouds.get(source.cloud)
   const found = await context.step('resolve', 'Looking up the source', async () => {
@@ -63,6 +65,7 @@ async function exportImage(
   const stored = await storeFile(environment, context, {
     file,
     openSource: () => openForCopy(environment, context, { cloud, id: snapshot?.id ?? found.id }),
+    origin: `${cloud.name}:${found.name}`,
     name: found.name,
     clean,
     verify: true,

@@ -50,6 +50,8 @@ export interface StoreFileOptions {
   clean: CleaningInput | null
   /** Read everything back and compare before the name appears. */
   verify: boolean
+  /** What the disk comes from, for people: `CLOUD:NAME`, or the name of a file without its folders. */
+  origin: string
   /** A name of the source for people, where it has one beside its file's. */
   name?: string
 }
@@ -86,7 +88,7 @@ export function refuseTakenFile({ path, overwrite }: FileInput): void {
 async function writeFile(
   environment: Environment,
   context: JobContext,
-  { file, openSource, clean, verify, name }: StoreFileOptions,
+  { file, openSource, clean, verify, origin, name }: StoreFileOptions,
 ): Promise<StoredFile> {
   const { signal } = context
   refuseTakenFile(file)
@@ -115,7 +117,7 @@ async function writeFile(
           wishes: file.machine ?? {},
           source: source.appliance ?? null,
           name,
-          provenance: [`Made by Imagewright from ${nameOf(source)}, job ${context.jobId}.`],
+          provenance: [`Made by Imagewright from ${origin}, job ${context.jobId}.`],
           signal,
         })
       : null
@@ -169,11 +171,6 @@ async function verifyFile(
       details: { expected, actual },
     })
   }
-}
-
-/** Where a disk comes from, for people: folders of this machine are nobody's business. */
-function nameOf({ source }: CheckedDisk): string {
-  return basename(source.name)
 }
 
 export function writeOptions(file: FileInput) {

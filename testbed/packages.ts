@@ -9,6 +9,8 @@ const packages = {
   'qemu-img': 'qemu-utils',
   // A file of the package: Python keeps its modules under names of versions and architectures.
   '/usr/share/doc/python3-libvhdi/copyright': 'python3-libvhdi',
+  '/usr/share/doc/python3-libvmdk/copyright': 'python3-libvmdk',
+  '/usr/lib/python3/dist-packages/glance/common/format_inspector.py': 'python3-glance',
   'qemu-system-x86_64': 'qemu-system-x86',
   mmdebstrap: 'mmdebstrap',
   mke2fs: 'e2fsprogs',

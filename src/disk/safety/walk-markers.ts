@@ -22,7 +22,7 @@ export async function walkMarkers(walk: GrainWalk, tables: AsyncIterable<GrainTa
   const start = header.overHead
   // With a footer the tables are in the stream, and the walk finds each of them in its place.
   const inFront = header.hasFooter ? header.descriptorOffset + header.descriptorSize : claims.end * sectorSize
-  if (start < inFront || start >= source.size) {
+  if (start < inFront || start > source.size) {
     findings.refuse('vmdk.overlaps', 'IMAGE_OVERLAP', undefined, () => {
       return `The data begin at byte ${start}; the tables before them end at ${inFront}, the file at ${source.size}.`
     })

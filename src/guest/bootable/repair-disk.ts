@@ -24,7 +24,8 @@ export async function repairDisk(guest: Guest, options: BootableOptions): Promis
   const missing = missingFirmware(guest, { bios, uefi }, options)
   const ready = firmwaresOf('both').filter((name) => (name === 'bios' ? bios : uefi).state === 'ready')
   const scheme = partitionTable.scheme === 'gpt' ? 'gpt' : 'mbr'
-  const table = `${partitionTable.partitions.length} partitions (${scheme.toUpperCase()})`
+  const count = partitionTable.partitions.length
+  const table = `a disk with ${count} ${count === 1 ? 'partition' : 'partitions'} (${scheme.toUpperCase()})`
   const remarks = partitionTable.problems.map(({ message }) => message)
   const described = {
     scheme,

@@ -74,7 +74,7 @@ export async function wrapRoot(guest: Guest, options: BootableOptions): Promise<
       partitions: layout.partitions,
       kernel: start.kernel,
       findings: [
-        `a ${volume.type} file system of ${formatSize(guest.disk.size)} without a partition table`,
+        `a file system (${volume.type}, ${formatSize(guest.disk.size)}) without a partition table`,
         ...findingsOf(
           start,
           system?.kernels.usable.map(({ version }) => version) ?? [],

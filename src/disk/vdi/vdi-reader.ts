@@ -1,13 +1,12 @@
-import { type AbortOptions, throwIfCancelled } from '../../core/abort.ts'
+import type { AbortOptions } from '../../core/abort.ts'
 import type { RandomAccessSource } from '../../transfer/byte-source.ts'
-import { windowSource } from '../../transfer/window-source.ts'
 import { blockDisk } from '../blocks/block-disk.ts'
-import { type BlockMap, openBlockMap } from '../blocks/block-map.ts'
+import { openBlockMap } from '../blocks/block-map.ts'
+import { onePieceDisk } from '../blocks/one-piece-disk.ts'
 import { readAll } from '../blocks/read-all.ts'
 import type { Disk } from '../disk.ts'
 import { DiskError } from '../errors.ts'
-import { openRaw } from '../raw/raw-reader.ts'
-import { isVdiDifference, readVdiHeader, type VdiHeader, vdiDifferenceHint } from './vdi-header.ts'
+import { isVdiDifference, readVdiHeader, vdiDifferenceHint } from './vdi-header.ts'
 import { vdiBlockSize } from './vdi-layout.ts'
 import { vdiMap } from './vdi-map.ts'
 
@@ -25,13 +24,13 @@ export async function openVdi(source: RandomAccessSource, options: AbortOptions 
       hint: vdiDifferenceHint,
     })
   }
-  const { size, dataOffset } = header
+  const { size } = header
   const map = openBlockMap(source, vdiMap(source, header))
-  // The holes of a fixed image are known to the file system alone, and only its own order tells what they are holes of.
-  if (header.type === 'fixed' && source.dataRanges && (await isInOrder(map, header, options))) {
-    const data = windowSource(source, { name: source.name, offset: dataOffset, length: size })
-    return { ...(await openRaw(data)), close: () => source.close() }
-  }
+  const onePiece =
+    header.type === 'fixed'
+      ? await onePieceDisk(source, map, { size, blockSize: vdiBlockSize, ...options })
+      : null
+  if (onePiece) return onePiece
   return blockDisk({
     size,
     blockSize: vdiBlockSize,
@@ -40,20 +39,4 @@ export async function openVdi(source: RandomAccessSource, options: AbortOptions 
       readAll(source, target, { position: start + within, signal }),
     close: () => source.close(),
   })
-}
-
-/** Whether every block lies where the one before ends, from the first on. Reads all of the map: 4 MiB for a TiB. */
-async function isInOrder(
-  map: BlockMap,
-  { neededBlocks, dataOffset }: VdiHeader,
-  { signal }: AbortOptions,
-): Promise<boolean> {
-  for (let index = 0; index < neededBlocks; ) {
-    throwIfCancelled(signal)
-    const page = await map.pageAt(index, { signal })
-    for (; index < page.end; index += 1) {
-      if (page.placeOf(index) !== dataOffset + index * vdiBlockSize) return false
-    }
-  }
-  return true
 }

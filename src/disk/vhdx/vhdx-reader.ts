@@ -1,10 +1,9 @@
 import type { AbortOptions } from '../../core/abort.ts'
 import type { RandomAccessSource } from '../../transfer/byte-source.ts'
-import { windowSource } from '../../transfer/window-source.ts'
 import { blockDisk } from '../blocks/block-disk.ts'
-import { firstPlaceInOrder } from '../blocks/first-place-in-order.ts'
+import { onePieceDisk } from '../blocks/one-piece-disk.ts'
+import { readAll } from '../blocks/read-all.ts'
 import type { Disk } from '../disk.ts'
-import { openRaw } from '../raw/raw-reader.ts'
 import { replayLog } from './replay-log.ts'
 import { openVhdxMap, vhdxBat } from './vhdx-bat.ts'
 import { readVhdxHeader } from './vhdx-header.ts'
@@ -29,21 +28,14 @@ export async function openVhdx(source: RandomAccessSource, options: AbortOptions
   const bat = vhdxBat(source.name, regions.bat, metadata)
   const map = openVhdxMap(image, bat)
   const { size, blockSize } = metadata
-  // The holes of a fixed image are known to the file system alone, and only its own order tells what they are holes of.
-  if (metadata.isFixed && image.dataRanges) {
-    const offset = await firstPlaceInOrder(map, { blocks: bat.geometry.blocks, blockSize, ...options })
-    if (offset !== null) {
-      const data = windowSource(image, { name: source.name, offset, length: size })
-      return { ...(await openRaw(data)), close: () => source.close() }
-    }
-  }
+  const onePiece = metadata.isFixed ? await onePieceDisk(image, map, { size, blockSize, ...options }) : null
+  if (onePiece) return onePiece
   return blockDisk({
     size,
     blockSize,
     map,
-    readData: async (target, { start, within }, readOptions) => {
-      await image.read(target, start + within, readOptions)
-    },
+    readData: (target, { start, within }, { signal }) =>
+      readAll(image, target, { position: start + within, signal }),
     close: () => source.close(),
   })
 }

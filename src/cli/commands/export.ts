@@ -18,7 +18,7 @@ export function addExportCommand(program: Command): void {
     .command('export <source> <file>')
     .summary('image, instance or file to a disk-image file')
     .description(
-      'Writes an image, an instance or a file as a disk-image file (raw or qcow2), cleaned on the way if asked. The file is read back and compared before it appears under its name.',
+      'Writes an image, an instance or a file as a disk-image file, or as an appliance with a machine (OVA), cleaned on the way if asked. The file is read back and compared before it appears under its name.',
     )
     .option('--clean', 'clean it on the way')
     .option('--report <file>', 'write the cleaning report here, as JSON')

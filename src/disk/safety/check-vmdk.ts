@@ -133,8 +133,8 @@ async function checkDescriptor(
     findings.refuseFor('vmdk.descriptor', error)
     return { virtualSize: null, checks: findings.results() }
   }
-  for (const { rule, code, problem } of descriptorProblems(descriptor, context)) {
-    findings.refuse(`vmdk.${rule}`, code, undefined, () => `The image ${problem}.`)
+  for (const { rule, code, problem, hint } of descriptorProblems(descriptor, context)) {
+    findings.refuse(`vmdk.${rule}`, code, undefined, () => `The image ${problem}. ${hint}`)
   }
   if (!context.header && context.allowOtherFiles) {
     findings.warn('vmdk.other_files', 'IMAGE_DATA_FILE', undefined, () => {

@@ -1,7 +1,8 @@
 import type { AbortOptions } from '../../core/abort.ts'
 import { KiB, MiB } from '../../core/bytes.ts'
+import type { ByteRange } from '../../transfer/byte-source.ts'
 import { forEachNonZeroRun, isZero } from '../../transfer/zeros.ts'
-import { type ByteRanges, rangeEnd, rangeStart } from '../byte-ranges.ts'
+import { type ByteRanges, eachRange } from '../byte-ranges.ts'
 import type { Disk } from '../disk.ts'
 import type { FileOutput, Placed } from '../file-output.ts'
 import { type DiskPiece, readAhead } from '../read-ahead.ts'
@@ -45,7 +46,7 @@ export async function writeBlocksInOrder(options: WriteBlocksOptions): Promise<n
   const { layout, runs, disk, output, onBytes, signal } = options
   const { blockSize, lead, preallocated } = layout
   const table = blockTableWriter(output, layout.table)
-  const blocks = preallocated ? [[0, disk.size] as const] : listed(runs)
+  const blocks = preallocated ? [{ offset: 0, length: disk.size }] : eachRange(runs)
   const stored = await enterBlocks(layout, blocks, { table, signal })
   await table.finish({ signal })
   let next = 0
@@ -70,7 +71,9 @@ export async function writeBlocksAnywhere(options: WriteBlocksOptions): Promise<
   const { layout, runs, disk, output, onBytes, signal } = options
   const { blockSize, lead, preallocated } = layout
   const table = blockTableWriter(output, layout.table)
-  let stored = preallocated ? await enterBlocks(layout, [[0, disk.size]], { table, signal }) : 0
+  let stored = preallocated
+    ? await enterBlocks(layout, [{ offset: 0, length: disk.size }], { table, signal })
+    : 0
   for await (const piece of readAhead(disk, { bufferSize, alignment: blockSize, runs, signal })) {
     const writes: Placed[] = []
     for (const [index, block] of blocksOf(piece, blockSize)) {
@@ -95,21 +98,17 @@ export async function writeBlocksAnywhere(options: WriteBlocksOptions): Promise<
 
 async function enterBlocks(
   { blockSize, entryOf }: BlockLayout,
-  runs: Iterable<readonly [start: number, end: number]>,
+  runs: Iterable<ByteRange>,
   { table, signal }: AbortOptions & { table: BlockTableWriter },
 ): Promise<number> {
   let stored = 0
-  for (const [start, end] of runs) {
-    for (let index = start / blockSize; index * blockSize < end; index += 1) {
+  for (const { offset, length } of runs) {
+    for (let index = offset / blockSize; index * blockSize < offset + length; index += 1) {
       await table.set(index, entryOf(stored), { signal })
       stored += 1
     }
   }
   return stored
-}
-
-function* listed(runs: ByteRanges): Generator<readonly [number, number], void, undefined> {
-  for (let index = 0; index < runs.count; index += 1) yield [rangeStart(runs, index), rangeEnd(runs, index)]
 }
 
 /** The blocks of a piece with their numbers; the disk's last may be short. */

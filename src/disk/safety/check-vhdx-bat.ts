@@ -1,7 +1,14 @@
 import type { AbortOptions } from '../../core/abort.ts'
 import { KiB } from '../../core/bytes.ts'
 import type { RandomAccessSource } from '../../transfer/byte-source.ts'
-import { blocksBeforeEntry, entryOfBlock, placeOfBlock, storedBytes, type VhdxBat } from '../vhdx/vhdx-bat.ts'
+import {
+  absentBlock,
+  blocksBeforeEntry,
+  entryOfBlock,
+  placeOfBlock,
+  storedBytes,
+  type VhdxBat,
+} from '../vhdx/vhdx-bat.ts'
 import { batEntryBytes, headerSectionBytes, vhdxAlignment } from '../vhdx/vhdx-layout.ts'
 import type { VhdxRegion } from '../vhdx/vhdx-regions.ts'
 import type { vhdxCheckNames } from './check-vhdx.ts'
@@ -53,9 +60,10 @@ export async function checkVhdxBat(source: RandomAccessSource, options: CheckVhd
     ) {
       const entryOffset = offset + entryOfBlock(geometry, block) * batEntryBytes
       const at = entryOffset - position
+      const low = view.getUint32(at, true)
+      if (low === absentBlock) continue
       const stored = storedBytes(bat, block)
-      const halves = [view.getUint32(at, true), view.getUint32(at + 4, true)] as const
-      const place = placeOfBlock(halves, { stored, fileSize })
+      const place = placeOfBlock([low, view.getUint32(at + 4, true)], { stored, fileSize })
       if (place === null) continue
       if (typeof place !== 'number') {
         findings.refuse('vhdx.bat', place.code, entryOffset, () => {

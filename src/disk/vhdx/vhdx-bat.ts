@@ -61,6 +61,17 @@ export function vhdxBat(
   return { offset: region.offset, size, blockSize, geometry }
 }
 
+/** The lower half of the entries that most of a sparse disk has: not present, and nothing else. */
+export const absentBlock = 0
+
+const zeroStates: ReadonlySet<number> = new Set([
+  blockStates.notPresent,
+  blockStates.undefined,
+  blockStates.zero,
+  blockStates.unmapped,
+  blockStates.unmappedBefore1,
+])
+
 /** What is wrong with an entry. */
 export interface EntryProblem {
   readonly code: 'IMAGE_ENTRY_INVALID' | 'IMAGE_OFFSET_OUT_OF_FILE' | 'IMAGE_OVERLAP'
@@ -84,14 +95,13 @@ export function placeOfBlock(
     }
   }
   if (state !== blockStates.fullyPresent) {
-    const isKnown = Object.values<number>(blockStates).includes(state)
-    return isKnown ? null : { code: 'IMAGE_ENTRY_INVALID', problem: `has the unknown state ${state}` }
+    if (zeroStates.has(state)) return null
+    return { code: 'IMAGE_ENTRY_INVALID', problem: `has the unknown state ${state}` }
   }
   const place = (high * 2 ** 12 + (low >>> 20)) * vhdxAlignment
   if (place < headerSectionBytes) return { code: 'IMAGE_OVERLAP', problem: 'points to the headers' }
-  if (place + stored > fileSize)
-    return { code: 'IMAGE_OFFSET_OUT_OF_FILE', problem: 'points outside the file' }
-  return place
+  const isInside = place + stored <= fileSize
+  return isInside ? place : { code: 'IMAGE_OFFSET_OUT_OF_FILE', problem: 'points outside the file' }
 }
 
 /** Bytes of a block that the disk has: the last may be short, and its rest missing in the file. */
@@ -118,9 +128,10 @@ export function openVhdxMap(source: RandomAccessSource, bat: VhdxBat): BlockMap 
         placeOf(wanted) {
           const entryOffset = offset + entryOfBlock(geometry, wanted) * batEntryBytes
           const at = entryOffset - pageStart
-          const halves = [page.readUInt32LE(at), page.readUInt32LE(at + 4)] as const
+          const low = page.readUInt32LE(at)
+          if (low === absentBlock) return null
           const stored = storedBytes(bat, wanted)
-          const place = placeOfBlock(halves, { stored, fileSize: source.size })
+          const place = placeOfBlock([low, page.readUInt32LE(at + 4)], { stored, fileSize: source.size })
           if (place === null || typeof place === 'number') return place
           const message = `${source.name}: the BAT entry of block ${wanted} ${place.problem}.`
           throw new DiskError(place.code, message, { details: { offset: entryOffset } })

@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { type AbortOptions, throwIfCancelled } from '../../core/abort.ts'
 import { KiB, MiB } from '../../core/bytes.ts'
 import { type ByteSink, isSeekable } from '../../transfer/byte-sink.ts'
+import type { ByteRange } from '../../transfer/byte-source.ts'
 import { forEachNonZeroRun } from '../../transfer/zeros.ts'
-import { type ByteRanges, rangeEnd, rangeStart } from '../byte-ranges.ts'
+import { eachRange } from '../byte-ranges.ts'
 import { collectDataRuns } from '../data-runs.ts'
 import type { Disk } from '../disk.ts'
 import { type Placed, seekableOutput, sequentialOutput } from '../file-output.ts'
@@ -55,8 +56,8 @@ export async function writeVhdx(disk: Disk, sink: ByteSink, options: WriteVhdxOp
   const runs = await collectDataRuns(padded, { alignment: granule, signal })
   const image: NewVhdx = { ...plan, isFixed, ids: options.ids ?? newIds() }
   const seekable = isSeekable(sink)
-  if (isFixed) placeBlocks(plan, [[0, plan.size]])
-  else if (!seekable) placeBlocks(plan, listed(runs))
+  if (isFixed) placeBlocks(plan, [{ offset: 0, length: plan.size }])
+  else if (!seekable) placeBlocks(plan, eachRange(runs))
 
   const output = seekable ? seekableOutput(sink) : sequentialOutput(sink, 0)
   const writeHeaders = () => output.write({ position: 0, bytes: encodeHeaderSection(image) }, { signal })
@@ -83,15 +84,12 @@ function newIds(): VhdxIds {
 }
 
 /** Gives all blocks of these ranges their places. */
-function placeBlocks(plan: VhdxPlan, ranges: Iterable<readonly [start: number, end: number]>): void {
+function placeBlocks(plan: VhdxPlan, ranges: Iterable<ByteRange>): void {
   const { blockSize } = plan
-  for (const [start, end] of ranges) {
-    for (let block = Math.floor(start / blockSize); block * blockSize < end; block += 1) plan.placeOf(block)
+  for (const { offset, length } of ranges) {
+    const end = offset + length
+    for (let block = Math.floor(offset / blockSize); block * blockSize < end; block += 1) plan.placeOf(block)
   }
-}
-
-function* listed(runs: ByteRanges): Generator<readonly [number, number], void, undefined> {
-  for (let index = 0; index < runs.count; index += 1) yield [rangeStart(runs, index), rangeEnd(runs, index)]
 }
 
 /** The writes a piece asks for: what is not zeros, and as one what lies side by side both in piece and file. */

@@ -11,9 +11,11 @@ import type { AbortOptions } from '../core/abort.ts'
 import { MiB } from '../core/bytes.ts'
 import type { Json } from '../core/json.ts'
 import { isOutputFormat } from '../disk/write-disk.ts'
+import type { BootableReport } from '../guest/bootable/bootable.ts'
 import type { CleaningPlan } from '../guest/cleaning/plan.ts'
 import type { JobRecord, RecordedEvent } from '../jobs/job-record.ts'
 import type { Jobs } from '../jobs/open-jobs.ts'
+import { type BootableInput, bootableInput } from './bootable-input.ts'
 import { checkWriteOptions } from './check-write-options.ts'
 import type { CleanedInPlace } from './clean-in-place.ts'
 import { type CleaningInput, cleaningInput } from './cleaning-input.ts'
@@ -34,6 +36,7 @@ import { parseRequest } from './parse-request.ts'
 import type { DownloadResult } from './receive-image.ts'
 import { parseCloudReference, parseReference, parseTarget } from './reference.ts'
 import type {
+  BootableRequest,
   CleanFileRequest,
   CleanStoredImageRequest,
   ConvertRequest,
@@ -157,7 +160,7 @@ export class Imagewright {
   exportImage(
     source: string,
     path: string,
-    { clean, disk, ...file }: ExportRequest = {},
+    { clean, disk, bootable, ...file }: ExportRequest = {},
   ): OperationHandle<StoredFile> {
     const reference = parseReference(source)
     return this.#runner.start<StoredFile>('export', {
@@ -167,7 +170,19 @@ export class Imagewright {
           : { kind: 'cloud', cloud: reference.cloud, thing: reference.thing },
       file: outputFile(path, file),
       clean: clean ? parseRequest(cleaningInput, clean) : null,
+      bootable: bootable ? bootableInputOf(bootable) : null,
     })
+  }
+
+  /** What `exportImage` would do to make the disk of an image or a file start by itself. Changes nothing. */
+  async planBootable(
+    thing: string,
+    { disk, ...request }: BootableRequest & { disk?: string } = {},
+    options: AbortOptions = {},
+  ): Promise<BootableReport> {
+    const { planBootableOf } = await import('./plan-bootable.ts')
+    const bootable = bootableInputOf(request)
+    return planBootableOf(this.#clouds, parseReference(thing), { ...options, bootable, disk })
   }
 
   /** File to file, any format to any format. */
@@ -422,6 +437,15 @@ function migrateInput(
     storage: storage ?? {},
     ...rest,
   }
+}
+
+function bootableInputOf({ kernel, ramdisk, grubFolder, ...rest }: BootableRequest): BootableInput {
+  return parseRequest(bootableInput, {
+    ...rest,
+    ...(kernel === undefined ? {} : { kernel: parseReference(kernel) }),
+    ...(ramdisk === undefined ? {} : { ramdisk: parseReference(ramdisk) }),
+    ...(grubFolder === undefined ? {} : { grubFolder: resolve(grubFolder) }),
+  })
 }
 
 function outputFile(path: string, { format, ...rest }: FileRequest): FileInput {

@@ -155,13 +155,14 @@ export async function planCleaningOf(
   })
 }
 
-async function openReference(
+/** The disk of an image or file, after its safety check, to be looked into anywhere. */
+export async function openReference(
   clouds: CloudAccess,
   reference: Reference,
-  options: AbortOptions,
+  { disk, signal }: AbortOptions & { disk?: string | undefined },
 ): Promise<CheckedDisk> {
-  const { source, format } = await openSource(clouds, reference, options)
-  return openCheckedDisk(source, { ...(format ? { format } : {}), access: 'random', signal: options.signal })
+  const { source, format } = await openSource(clouds, reference, { signal })
+  return openCheckedDisk(source, { ...(format ? { format } : {}), disk, access: 'random', signal })
 }
 
 async function openSource(
@@ -197,7 +198,8 @@ async function lookInside(
   })
 }
 
-async function withWorkFolder<T>(use: (workFolder: string) => Promise<T>): Promise<T> {
+/** A folder for what is not a job, which goes away afterwards. */
+export async function withWorkFolder<T>(use: (workFolder: string) => Promise<T>): Promise<T> {
   const workFolder = await mkdtemp(join(tmpdir(), 'imagewright-'))
   try {
     return await use(workFolder)

@@ -4,9 +4,11 @@ import { basename } from 'node:path'
 import { z } from 'zod'
 import type { Plain } from '../core/json.ts'
 import { contentDigest, digestWhileReading } from '../disk/content-digest.ts'
+import type { Disk } from '../disk/disk.ts'
 import { type CheckedDisk, openCheckedDisk } from '../disk/open-disk.ts'
 import type { UnwrapWishes } from '../disk/wrapping/wrapping.ts'
 import { type OutputFormat, outputFormats, writeDisk } from '../disk/write-disk.ts'
+import type { BootableReport } from '../guest/bootable/bootable.ts'
 import type { CleaningReport } from '../guest/cleaning/report.ts'
 import type { JobContext } from '../jobs/job.ts'
 import { outputExists } from '../transfer/errors.ts'
@@ -19,7 +21,8 @@ import { describeAppliance, isAppliance } from './describe-appliance.ts'
 import { diskForOutput } from './disk-for-output.ts'
 import type { Environment } from './environment.ts'
 import { OperationError } from './errors.ts'
-import { machineInput } from './machine-input.ts'
+import { type MachineInput, machineInput } from './machine-input.ts'
+import type { BootableDisk } from './make-bootable.ts'
 import { progressOf } from './progress.ts'
 import { beginPass, proveSource } from './prove-source.ts'
 import { unwrappingIn } from './unwrapping.ts'
@@ -48,6 +51,8 @@ export interface StoreFileOptions {
   file: FileInput
   openSource: (wishes: UnwrapWishes) => Promise<CheckedDisk>
   clean: CleaningInput | null
+  /** Make the disk one that starts by itself, after the cleaning. */
+  makeBootable?: ((disk: Disk) => Promise<BootableDisk>) | null
   /** Read everything back and compare before the name appears. */
   verify: boolean
   /** What the disk comes from, for people: `CLOUD:NAME`, or the name of a file without its folders. */
@@ -65,6 +70,8 @@ export type StoredFile = {
   readonly contentDigest: string | null
   readonly checksum: { readonly algorithm: string; readonly value: string } | null
   readonly cleaning: Plain<CleaningReport> | null
+  /** What was done so that it starts by itself; null when nothing was asked for. */
+  readonly bootable: Plain<BootableReport> | null
 }
 
 /**
@@ -88,14 +95,15 @@ export function refuseTakenFile({ path, overwrite }: FileInput): void {
 async function writeFile(
   environment: Environment,
   context: JobContext,
-  { file, openSource, clean, verify, origin, name }: StoreFileOptions,
+  { file, openSource, clean, makeBootable, verify, origin, name }: StoreFileOptions,
 ): Promise<StoredFile> {
   const { signal } = context
   refuseTakenFile(file)
-  // Cleaning looks around in the guest, and an appliance describes it.
-  const access = clean || isAppliance(file.format) ? 'random' : 'sequential'
+  // Cleaning and what starts the guest look around in it, and an appliance describes it.
+  const access = clean || makeBootable || isAppliance(file.format) ? 'random' : 'sequential'
   await using source = await openSource(await unwrappingIn(environment, context, access))
   await using cleaned = await cleanOnTheWay(environment, context, { disk: source.disk, clean })
+  await using bootable = (await makeBootable?.(cleaned.disk)) ?? null
   const key = `${context.jobId}-file`
   const earlier = await context.ledger.intend({
     kind: 'file',
@@ -108,13 +116,13 @@ async function writeFile(
   await context.ledger.created(key, sink.temporaryPath)
   const hashing = file.checksum ? hashingSink(sink, [file.checksum]) : null
   try {
-    const disk = diskForOutput(context, cleaned.disk, writeOptions(file))
+    const disk = diskForOutput(context, bootable?.disk ?? cleaned.disk, writeOptions(file))
     await using digested = verify ? digestWhileReading(disk) : null
     const onProgress = progressOf(context, 'write', `Writing ${file.path}`)
     const appliance = isAppliance(file.format)
       ? await describeAppliance(disk, {
           path: file.path,
-          wishes: file.machine ?? {},
+          wishes: { ...firmwareOf(bootable?.report), ...file.machine },
           source: source.appliance ?? null,
           name,
           provenance: [`Made by Imagewright from ${origin}, job ${context.jobId}.`],
@@ -144,11 +152,18 @@ async function writeFile(
       contentDigest: expected,
       checksum: file.checksum && value ? { algorithm: file.checksum, value } : null,
       cleaning: cleaned.report,
+      bootable: bootable?.report ?? null,
     }
   } catch (error) {
     await (hashing ?? sink).abort()
     throw error
   }
+}
+
+/** Where a disk was made for one kind of machine, that is the machine. */
+function firmwareOf(report: Plain<BootableReport> | undefined): Pick<MachineInput, 'firmware'> {
+  const [only, ...others] = report?.firmware ?? []
+  return only === undefined || others.length > 0 ? {} : { firmware: only }
 }
 
 async function verifyFile(

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { presentBootable } from '../../src/cli/render/bootable.ts'
 import { presentOperations, presentPlan, presentReport } from '../../src/cli/render/cleaning.ts'
 import { presentCreatePlan } from '../../src/cli/render/create-plan.ts'
 import { formatEvent } from '../../src/cli/render/format-event.ts'
@@ -146,6 +147,22 @@ describe('a hostile name does no harm', () => {
           contentDigest: null,
           checksum: null,
           cleaning: report,
+          bootable: null,
+        }),
+    ],
+    [
+      'in a report of what makes a disk bootable',
+      () =>
+        presentBootable({
+          action: 'wrap',
+          firmware: ['bios'],
+          scheme: 'mbr',
+          size: 1,
+          partitions: [{ number: 1, purpose: hostile, offset: 0, length: 1 }],
+          kernel: { version: hostile, image: hostile, ramdisk: hostile },
+          findings: [hostile],
+          changes: [hostile],
+          warnings: [{ code: 'BOOT_KERNEL_PASSED_OVER', message: hostile }],
         }),
     ],
     [

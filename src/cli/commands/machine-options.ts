@@ -4,7 +4,9 @@ import { manifestAlgorithms } from '../../disk/ova/manifest.ts'
 import type { MachineInput } from '../../operations/machine-input.ts'
 import { readMiB } from './read-units.ts'
 
-export interface MachineOptions extends Omit<MachineInput, 'version'> {
+export interface MachineOptions extends Omit<MachineInput, 'version' | 'firmware'> {
+  /** Both is for disks alone, and no choice for a machine. */
+  firmware?: NonNullable<MachineInput['firmware']> | 'both'
   productVersion?: string
 }
 
@@ -14,7 +16,10 @@ export function addMachineOptions(command: Command): Command {
     .option('--cpus <n>', 'CPUs of an appliance’s machine (default: 2)', readCount)
     .option('--memory <size>', 'its memory, for example 4G (default: 2G)', readMiB)
     .addOption(
-      new Option('--firmware <kind>', 'what it starts with; told from the disk otherwise').choices(firmwares),
+      new Option('--firmware <kind>', 'what it starts with; told from the disk otherwise').choices([
+        ...firmwares,
+        'both',
+      ]),
     )
     .addOption(new Option('--disk-bus <bus>', 'how its disk is attached (default: sata)').choices(diskBuses))
     .addOption(new Option('--nic <model>', 'its network adapter (default: e1000)').choices(nicModels))
@@ -34,7 +39,7 @@ export function readMachineOptions(options: MachineOptions): { machine?: Machine
   const machine: MachineInput = {
     ...(cpus === undefined ? {} : { cpus }),
     ...(memory === undefined ? {} : { memory }),
-    ...(firmware === undefined ? {} : { firmware }),
+    ...(firmware === undefined || firmware === 'both' ? {} : { firmware }),
     ...(diskBus === undefined ? {} : { diskBus }),
     ...(nic === undefined ? {} : { nic }),
     ...(name === undefined ? {} : { name }),

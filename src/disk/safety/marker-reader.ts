@@ -1,6 +1,4 @@
-import type { AbortOptions } from '../../core/abort.ts'
 import { roundUp } from '../../core/bytes.ts'
-import type { RandomAccessSource } from '../../transfer/byte-source.ts'
 import { isZero } from '../../transfer/zeros.ts'
 import { grainMarkerBytes, markerFields, sectorSize } from '../vmdk/vmdk-layout.ts'
 
@@ -30,14 +28,11 @@ export interface MarkerReader {
 const markerBytes = markerFields.type.offset + markerFields.type.size
 
 /**
- * Follows the markers of a stream from one to the next, as a program does that reads it from a pipe. One pass over the file from
- * `start` on; memory is what the source holds.
+ * Follows the markers of a stream from one to the next, as a program does that reads it from a pipe. `stream` gives the file from
+ * byte `start` on, in chunks that need not outlive the next one.
  */
-export function markerReader(
-  source: RandomAccessSource,
-  { start, signal }: AbortOptions & { start: number },
-): MarkerReader {
-  const chunks = source.stream({ start, transient: true, signal })[Symbol.asyncIterator]()
+export function markerReader(stream: AsyncIterable<Uint8Array>, start: number): MarkerReader {
+  const chunks = stream[Symbol.asyncIterator]()
   const head = Buffer.alloc(markerBytes)
   let chunk: Uint8Array = new Uint8Array()
   /** Where in the file the chunk begins. */

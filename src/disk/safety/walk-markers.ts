@@ -1,4 +1,5 @@
 import { throwIfCancelled } from '../../core/abort.ts'
+import { streamByReading } from '../../transfer/stream-by-reading.ts'
 import { directoryEntries } from '../vmdk/grain-map.ts'
 import {
   entryBytes,
@@ -28,7 +29,8 @@ export async function walkMarkers(walk: GrainWalk, tables: AsyncIterable<GrainTa
     })
     return
   }
-  const markers = markerReader(source, { start, signal })
+  // By reading, since the one stream of a source may be needed to prove it.
+  const markers = markerReader(streamByReading(source, { start, signal, transient: true }), start)
   try {
     const counted = { grains: 0, stored: 0 }
     for await (const table of tables) {

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { memoryDisk } from '../../../src/disk/memory-disk.ts'
 import { type Marker, markerReader } from '../../../src/disk/safety/marker-reader.ts'
 import { writeVmdk } from '../../../src/disk/vmdk/vmdk-writer.ts'
+import { streamByReading } from '../../../src/transfer/stream-by-reading.ts'
 import { memorySink } from '../../support/memory-sink.ts'
 import { memorySource } from '../../support/memory-source.ts'
 import { sampleContent } from '../qcow2/sample-content.ts'
@@ -10,23 +11,21 @@ import { sampleContent } from '../qcow2/sample-content.ts'
 const start = 65_536
 
 async function allMarkers(image: Buffer, cuts: readonly number[]): Promise<Marker[]> {
-  const source = {
-    ...memorySource(image),
-    async *stream({ start: from = 0 } = {}) {
-      // One buffer for all chunks, as a file has.
-      const buffer = Buffer.alloc(image.length)
-      const places = [from, ...cuts.filter((cut) => cut > from && cut < image.length), image.length]
-      for (const [index, place] of places.slice(0, -1).entries()) {
-        const length = image.copy(buffer.fill(0xee), 0, place, places[index + 1])
-        yield buffer.subarray(0, length)
-      }
-    },
-  }
-  const markers = markerReader(source, { start })
+  const markers = markerReader(inChunks(image, cuts), start)
   const found: Marker[] = []
   for (let marker = await markers.next(); marker; marker = await markers.next()) found.push(marker)
   await markers.close()
   return found
+}
+
+/** One buffer for all chunks, as a file has. */
+async function* inChunks(image: Buffer, cuts: readonly number[]): AsyncGenerator<Uint8Array> {
+  const buffer = Buffer.alloc(image.length)
+  const places = [start, ...cuts.filter((cut) => cut > start && cut < image.length), image.length]
+  for (const [index, place] of places.slice(0, -1).entries()) {
+    const length = image.copy(buffer.fill(0xee), 0, place, places[index + 1])
+    yield buffer.subarray(0, length)
+  }
 }
 
 test('the markers of a stream are the same however it is cut into chunks', async () => {
@@ -54,7 +53,8 @@ test('tells whether anything follows the last marker', async () => {
     [Buffer.alloc(1000), true],
     [Buffer.from([0, 0, 1]), false],
   ] as const) {
-    const markers = markerReader(memorySource(Buffer.concat([Buffer.alloc(512), rest])), { start: 0 })
+    const stream = streamByReading(memorySource(Buffer.concat([Buffer.alloc(512), rest])))
+    const markers = markerReader(stream, 0)
     expect(await markers.next()).toMatchObject({ type: 0, end: 512 })
     expect(await markers.restIsZero()).toBe(expected)
   }

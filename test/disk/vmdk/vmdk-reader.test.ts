@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { mkdir, symlink, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -9,6 +10,7 @@ import { openCheckedDisk } from '../../../src/disk/open-disk.ts'
 import { openVmdk } from '../../../src/disk/vmdk/vmdk-reader.ts'
 import { writeVmdk } from '../../../src/disk/vmdk/vmdk-writer.ts'
 import { openFileSource } from '../../../src/transfer/file-source.ts'
+import { provenSource } from '../../../src/transfer/proven-source.ts'
 import {
   describeVmdk,
   grainBytes,
@@ -154,6 +156,21 @@ describe('openVmdk', () => {
     const before = source.reads
     await disk.read(Buffer.alloc(MiB), MiB)
     expect(source.reads - before).toBe(1)
+  })
+
+  test('reads a stream whose bytes are proved in one pass', async () => {
+    const content = sampleContent()
+    const sink = memorySink()
+    await writeVmdk(memoryDisk(content), sink)
+    const value = createHash('sha256').update(sink.bytes()).digest('hex')
+    const source = provenSource(memorySource(sink.bytes()), {
+      expected: { algorithm: 'sha256', value },
+      mismatch: (what) => new Error(what),
+    })
+    await using opened = await openCheckedDisk(source)
+    source.beginPass()
+    expect(content.equals(await readWhole(opened.disk))).toBe(true)
+    await source.prove()
   })
 
   test('notices that the marker of a grain is not that of its entry', async () => {

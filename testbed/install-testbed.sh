@@ -19,6 +19,7 @@ packages=(
   dosfstools mtools       # the same for FAT
   xfsprogs                # a root file system that we cannot write
   virt-v2v libxml2-utils  # the independent readers of appliances
+  nbdkit libnbd-bin       # with these virt-v2v also writes what it converts
   # Two OpenStack providers: genisoimage is only recommended, and nothing starts without it.
   keystone glance-api placement-api
   nova-api nova-conductor nova-scheduler

@@ -28,6 +28,8 @@ const packages = {
   '/usr/lib/grub/x86_64-efi/kernel.img': 'grub-efi-amd64-bin',
   '/usr/share/OVMF/OVMF_CODE_4M.fd': 'ovmf',
   'virt-v2v': 'virt-v2v',
+  nbdkit: 'nbdkit',
+  nbdcopy: 'libnbd-bin',
   xmllint: 'libxml2-utils',
   openstack: 'python3-openstackclient',
   ssh: 'openssh-client',

@@ -3,14 +3,20 @@ import { readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { expect, it } from 'vitest'
+import { GiB } from '../../../src/core/bytes.ts'
+import { runProgram } from '../../../src/core/program.ts'
 import {
   type CheckedDisk,
   type OpenCheckedDiskOptions,
   openCheckedDisk,
 } from '../../../src/disk/open-disk.ts'
 import { checkImage } from '../../../src/disk/safety/check-image.ts'
+import { tarWriter } from '../../../src/disk/tar/tar-writer.ts'
 import type { RandomAccessSource } from '../../../src/transfer/byte-source.ts'
+import { createFileSink } from '../../../src/transfer/file-sink.ts'
 import { openFileSource } from '../../../src/transfer/file-source.ts'
+import { useSink } from '../../../src/transfer/use-sink.ts'
+import { writeZeros } from '../../../src/transfer/write-zeros.ts'
 import { qemuImg } from '../../support/qemu-img.ts'
 import { describeWith } from '../../support/requirements.ts'
 import { temporaryFolder } from '../../support/temporary-folder.ts'
@@ -222,6 +228,34 @@ describeWith(['qemu-img'], 'an appliance that other programs made', () => {
       await writeFile(path, vmwareDescriptor([{ href, capacity: sampleSize }]))
       await expect(open(path, options)).rejects.toMatchObject({ code })
     }
+  })
+
+  it('is read when its disk is larger than ustar can say', async () => {
+    const folder = await temporaryFolder()
+    const size = 9 * GiB
+    await writeFile(
+      join(folder, 'vm.ovf'),
+      vmwareDescriptor([{ href: 'disk', capacity: size }]).replace(/vmdk.html/, 'x'),
+    )
+    // GNU tar refuses such a size in ustar; ours is written as it would write it in its own format.
+    const path = join(folder, 'vm.ova')
+    const sink = await createFileSink(path, { durable: false })
+    await useSink(sink, async () => {
+      const tar = tarWriter(sink)
+      const descriptor = await readFile(join(folder, 'vm.ovf'))
+      await (await tar.begin({ name: 'vm.ovf', size: descriptor.length })).write(descriptor)
+      const member = await tar.begin({ name: 'disk', size })
+      await member.write(Buffer.from('the beginning'))
+      await writeZeros(member, size - 20)
+      await member.write(Buffer.from('the end'))
+      await tar.end()
+    })
+    const { stdout } = await runProgram('tar', ['tvf', path], { timeout: 60_000 })
+    expect(stdout).toMatch(/ 9663676416 .* disk$/m)
+    await using checked = await open(path)
+    const text = Buffer.alloc(7)
+    await checked.disk.read(text, size - 7)
+    expect(`${text}`).toBe('the end')
   })
 
   it('is described by its checks, each by name', async () => {

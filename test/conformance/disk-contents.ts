@@ -31,7 +31,7 @@ const text = (offset: number, length: number): Piece => ({
 })
 
 /** One disk for each thing a writer or a reader may get wrong. */
-export const diskContents: Readonly<Record<string, DiskContent>> = {
+export const diskContents = {
   'one sector': { size: sector, pieces: [filled(0, sector, 1)] },
   'nothing but zeros': { size: 5 * MiB, pieces: [] },
   'zeros stored as data': { size: 5 * MiB, pieces: [filled(0, 5 * MiB, 0)] },
@@ -55,7 +55,7 @@ export const diskContents: Readonly<Record<string, DiskContent>> = {
       text(37 * MiB + 4 * sector, sector),
     ],
   },
-}
+} as const satisfies Readonly<Record<string, DiskContent>>
 
 /** A disk far larger than any memory or disk of the machine that runs the tests, with little on it. */
 export const sparseContent: DiskContent = {

@@ -108,7 +108,7 @@ export function describeWrittenFormat(written: WrittenFormat): void {
           if (kind === 'pipe') await showToQemu(path, content, reference)
         })
       })
-      await fc.assert(cases, { numRuns: 8 })
+      await fc.assert(cases, { numRuns: 5 })
     })
 
     it.skipIf(!written.isSparse)(
@@ -142,7 +142,7 @@ export function describeWrittenFormat(written: WrittenFormat): void {
     })
 
     it('is the same file every time, but for ids and times', async () => {
-      const disk = diskOf(someContent())
+      const disk = diskOf(diskContents['data and holes, and an odd size'])
       const files: Buffer[] = []
       for (const kind of [...sinks, ...sinks]) {
         const folder = await temporaryFolder()
@@ -225,7 +225,6 @@ interface Change {
 function someContent(): DiskContent {
   const content = diskContents['data and holes, and an odd size']
   const noise = diskContents['data everywhere']
-  if (!content || !noise) throw new Error('The contents have other names now.')
   const moved = noise.pieces.map(({ offset, bytes }) => ({ offset: offset + 8 * MiB, bytes }))
   return { size: content.size, pieces: [...content.pieces, ...moved].toSorted((a, b) => a.offset - b.offset) }
 }

@@ -33,7 +33,9 @@ export function chooseContainer(
 ): ContainerChoice {
   const { formats } = target.capabilities.images
   const { format } = image
-  const asItIs = !clean && !subformat && !compression && (wanted === undefined || wanted === format)
+  // An appliance is more than its disk, whose format its record has.
+  const isDisk = image.container !== 'ova'
+  const asItIs = isDisk && !clean && !subformat && !compression && (wanted ?? format) === format
   if (format !== null && asItIs && (isOpaque(format) || isReadable(format)) && formats.includes(format)) {
     // The three-part images have a container of their own name; everything else is bare.
     const container = image.container === format ? format : null

@@ -17,6 +17,7 @@ import type { CleaningInput } from './cleaning-input.ts'
 import type { CloudAccess } from './cloud-access.ts'
 import { OperationError } from './errors.ts'
 import { findImage } from './find.ts'
+import { declaredFormat } from './open-image-disk.ts'
 import { formatReference, type Reference } from './reference.ts'
 import { withGuest } from './with-guest.ts'
 
@@ -174,7 +175,7 @@ async function openSource(
   const cloud = await clouds.get(reference.cloud)
   const image = await findImage(cloud, reference.thing, { signal })
   const source = await cloud.images.open(image.id, { signal })
-  if (isRandomAccess(source)) return { source, format: format ?? image.format ?? undefined }
+  if (isRandomAccess(source)) return { source, format: format ?? declaredFormat(image) }
   await source.close()
   throw new OperationError('INPUT_INVALID', `${cloud.name} does not give parts of an image.`, {
     hint: 'Download the image first and look at the file.',

@@ -9,6 +9,8 @@ import { openCloud } from '../../src/clouds/open-cloud.ts'
 import { loadConfig } from '../../src/config/load-config.ts'
 import type { JobEvent } from '../../src/core/events.ts'
 import { contentDigest } from '../../src/disk/content-digest.ts'
+import { memoryDisk } from '../../src/disk/memory-disk.ts'
+import { writeOva } from '../../src/disk/ova/ova-writer.ts'
 import { openRaw } from '../../src/disk/raw/raw-reader.ts'
 import { openVhd } from '../../src/disk/vhd/vhd-reader.ts'
 import { JobRunner } from '../../src/operations/job-runner.ts'
@@ -23,6 +25,7 @@ import { planSecrets } from '../../testbed/secrets.ts'
 import { buildTinyGuest } from '../../testbed/tiny-guest.ts'
 import { type FarCloud, farCloud } from '../support/far-cloud.ts'
 import { type LibrarySite, makeLibrarySite } from '../support/library-site.ts'
+import { memorySink } from '../support/memory-sink.ts'
 import { memorySource } from '../support/memory-source.ts'
 import { describeWith } from '../support/requirements.ts'
 
@@ -442,6 +445,26 @@ describeWith(['mke2fs', 'e2fsck', 'debugfs'], 'an image migrated to another clou
     expect(await migrate({ sync: true, storage: { format: 'qcow2' } })).toMatchObject({ action: 'reconcile' })
     expect(await migrate({ sync: true, clean: {} })).toMatchObject({ action: 'replace' })
     expect(await migrate({ sync: true, clean: {} })).toMatchObject({ action: 'reconcile' })
+    expect(await namesIn(there)).toEqual(['web'])
+  })
+
+  it('is the disk of an appliance, once its manifest is proved', async () => {
+    await use(farCloud('here', { formats: ['vmdk'] }), farCloud('there', { formats: ['vmdk', 'qcow2'] }))
+    const sink = memorySink()
+    await writeOva(memoryDisk(guest), sink)
+    const appliance = sink.bytes()
+    await store(here, appliance, { name: 'web', format: 'vmdk', container: 'ova' })
+    const { image, stored } = await migrate({})
+    expect(image).toMatchObject({ format: 'vmdk', container: 'bare' })
+    const digest = await contentDigest(memoryDisk(guest))
+    expect(stored).toMatchObject({ sourceProof: 'full', contentDigest: digest })
+    // The check of a VMDK looks at every grain, so all of it comes twice.
+    expect(here.sent.streamed + here.sent.ranged).toBeLessThan(2 * appliance.length + mebibyte)
+
+    const at = appliance.lastIndexOf('-disk1.vmdk)= ') + '-disk1.vmdk)= '.length
+    appliance.write(appliance.toString('latin1', at, at + 4) === '0000' ? '1111' : '0000', at)
+    await store(here, appliance, { name: 'spoilt', format: 'vmdk', container: 'ova' })
+    await expect(migrate({ thing: 'spoilt' })).rejects.toMatchObject({ code: 'IMAGE_DIGEST_MISMATCH' })
     expect(await namesIn(there)).toEqual(['web'])
   })
 

@@ -142,6 +142,16 @@ const references: readonly HostileImage[] = [
     'IMAGE_OVF_INVALID',
     described({ files: oneFile.replace('file1', 'file2') }),
   ),
+  refused(
+    'an OVA with thousands of files and disks',
+    'IMAGE_OVF_INVALID',
+    described({
+      files: Array.from({ length: 5000 }, (_, index) => oneFile.replace('file1', `f${index}`)).join(''),
+      disks: Array.from({ length: 5000 }, (_, index) => {
+        return oneDisk.replace('file1', `f${index}`).replace('vmdisk1', `d${index}`)
+      }).join(''),
+    }),
+  ),
   refused('an OVA without a disk', 'IMAGE_ARCHIVE_CONTENT', described({ disks: '' })),
   refused(
     'an OVA with a disk that begins empty',

@@ -30,81 +30,11 @@ export function buildOvf(content: OvfContent): Buffer {
   return ovfText(content, ovfText(reserved, 0).length)
 }
 
-/**
- * Elements of CIM stand in alphabetical order, which its schema demands. The disk's capacity is in bytes, without units,
- * and memory in MiB, the only two that every importer computes with.
- */
-function ovfText({ machine, id, disk }: OvfContent, length: number): Buffer {
-  const { name, cpus, memory, firmware, diskBus, nic, os, version, vendor, annotation } = machine
-  const mebibytes = Math.floor(memory / MiB)
+function ovfText(content: OvfContent, length: number): Buffer {
   const body = [
-    ...['<References>', `  <File ovf:href="${disk.fileName}" ovf:id="file1" ovf:size="${disk.fileSize}"/>`],
-    '</References>',
-    ...['<DiskSection>', '  <Info>The disk</Info>', `  ${diskElement(disk)}`, '</DiskSection>'],
-    ...(nic === 'none' ? [] : networkSection),
-    `<VirtualSystem ovf:id="${escapeXml(id)}">`,
-    '  <Info>A virtual machine</Info>',
-    `  <Name>${escapeXml(name)}</Name>`,
-    '  <ProductSection>',
-    '    <Info>What is installed</Info>',
-    `    <Product>${escapeXml(name)}</Product>`,
-    ...(vendor === null ? [] : [`    <Vendor>${escapeXml(vendor)}</Vendor>`]),
-    ...(version === null ? [] : [`    <Version>${escapeXml(version)}</Version>`]),
-    '  </ProductSection>',
-    ...(annotation.length === 0 ? [] : indented(annotationSection(annotation))),
-    `  <OperatingSystemSection ovf:id="${os.cim}" vmw:osType="${escapeXml(os.vmware)}">`,
-    '    <Info>The guest operating system</Info>',
-    `    <Description>${escapeXml(os.description)}</Description>`,
-    `    <vbox:OSType ovf:required="false">${escapeXml(os.virtualBox)}</vbox:OSType>`,
-    '  </OperatingSystemSection>',
-    '  <VirtualHardwareSection>',
-    '    <Info>The virtual hardware</Info>',
-    '    <System>',
-    '      <vssd:ElementName>Virtual Hardware Family</vssd:ElementName>',
-    '      <vssd:InstanceID>0</vssd:InstanceID>',
-    `      <vssd:VirtualSystemIdentifier>${escapeXml(id)}</vssd:VirtualSystemIdentifier>`,
-    `      <vssd:VirtualSystemType>${hardwareVersion(diskBus)}</vssd:VirtualSystemType>`,
-    '    </System>',
-    ...indented(
-      item({
-        AllocationUnits: 'hertz * 10^6',
-        Description: 'Number of virtual CPUs',
-        ElementName: `${cpus} virtual CPU(s)`,
-        InstanceID: instance.processor,
-        ResourceType: 3,
-        VirtualQuantity: cpus,
-      }),
-      2,
-    ),
-    ...indented(
-      item({
-        AllocationUnits: 'byte * 2^20',
-        Description: 'Memory size',
-        ElementName: `${mebibytes} MB of memory`,
-        InstanceID: instance.memory,
-        ResourceType: 4,
-        VirtualQuantity: mebibytes,
-      }),
-      2,
-    ),
-    ...indented(item({ Address: 0, ...controllers[diskBus], InstanceID: instance.controller }), 2),
-    ...indented(
-      item({
-        AddressOnParent: 0,
-        ElementName: 'Hard disk 1',
-        HostResource: 'ovf:/disk/vmdisk1',
-        InstanceID: instance.disk,
-        Parent: instance.controller,
-        ResourceType: 17,
-      }),
-      2,
-    ),
-    ...(nic === 'none' ? [] : indented(item(networkAdapter(nic)), 2)),
-    `    <vmw:Config ovf:required="false" vmw:key="firmware" vmw:value="${firmware === 'uefi' ? 'efi' : 'bios'}"/>`,
-    '  </VirtualHardwareSection>',
-    // Everything but the firmware VirtualBox finds in the sections above.
-    ...(firmware === 'uefi' ? indented(virtualBoxMachine(id, machine)) : []),
-    '</VirtualSystem>',
+    ...diskSections(content.disk),
+    ...(content.machine.nic === 'none' ? [] : networkSection),
+    ...virtualSystem(content),
   ]
   const start = Buffer.from([...head, ...indented(body)].map((line) => `${line}\n`).join(''))
   const end = Buffer.from('</Envelope>\n')
@@ -138,26 +68,132 @@ const networkSection = [
   '</NetworkSection>',
 ]
 
-function annotationSection(lines: readonly string[]): string[] {
+/** The capacity is in bytes, without units, since that is what every importer computes with. */
+function diskSections({ fileName, fileSize, capacity, populatedSize }: OvfContent['disk']): string[] {
+  const format = 'http://www.vmware.com/interfaces/specifications/vmdk.html#streamOptimized'
+  return [
+    '<References>',
+    `  <File ovf:href="${fileName}" ovf:id="file1" ovf:size="${fileSize}"/>`,
+    '</References>',
+    '<DiskSection>',
+    '  <Info>The disk</Info>',
+    `  <Disk ovf:capacity="${capacity}" ovf:diskId="vmdisk1" ovf:fileRef="file1" ovf:format="${format}" ovf:populatedSize="${populatedSize}" vbox:uuid="${diskUuid}"/>`,
+    '</DiskSection>',
+  ]
+}
+
+function virtualSystem({ id, machine }: OvfContent): string[] {
+  return [
+    `<VirtualSystem ovf:id="${escapeXml(id)}">`,
+    '  <Info>A virtual machine</Info>',
+    `  <Name>${escapeXml(machine.name)}</Name>`,
+    ...indented(productSection(machine)),
+    ...indented(annotationSection(machine)),
+    ...indented(operatingSystemSection(machine)),
+    ...indented(hardwareSection(id, machine)),
+    // Everything but the firmware VirtualBox finds in the sections above.
+    ...(machine.firmware === 'uefi' ? indented(virtualBoxMachine(id, machine)) : []),
+    '</VirtualSystem>',
+  ]
+}
+
+function productSection({ name, vendor, version }: MachineDescription): string[] {
+  return [
+    '<ProductSection>',
+    '  <Info>What is installed</Info>',
+    `  <Product>${escapeXml(name)}</Product>`,
+    ...(vendor === null ? [] : [`  <Vendor>${escapeXml(vendor)}</Vendor>`]),
+    ...(version === null ? [] : [`  <Version>${escapeXml(version)}</Version>`]),
+    '</ProductSection>',
+  ]
+}
+
+function annotationSection({ annotation }: MachineDescription): string[] {
+  if (annotation.length === 0) return []
   return [
     '<AnnotationSection>',
     '  <Info>What it is and where it comes from</Info>',
-    `  <Annotation>${escapeXml(lines.join('\n'))}</Annotation>`,
+    `  <Annotation>${escapeXml(annotation.join('\n'))}</Annotation>`,
     '</AnnotationSection>',
   ]
 }
 
-function diskElement({ capacity, populatedSize }: OvfContent['disk']): string {
-  const format = 'http://www.vmware.com/interfaces/specifications/vmdk.html#streamOptimized'
-  return `<Disk ovf:capacity="${capacity}" ovf:diskId="vmdisk1" ovf:fileRef="file1" ovf:format="${format}" ovf:populatedSize="${populatedSize}" vbox:uuid="${diskUuid}"/>`
+function operatingSystemSection({ os }: MachineDescription): string[] {
+  return [
+    `<OperatingSystemSection ovf:id="${os.cim}" vmw:osType="${escapeXml(os.vmware)}">`,
+    '  <Info>The guest operating system</Info>',
+    `  <Description>${escapeXml(os.description)}</Description>`,
+    `  <vbox:OSType ovf:required="false">${escapeXml(os.virtualBox)}</vbox:OSType>`,
+    '</OperatingSystemSection>',
+  ]
+}
+
+function hardwareSection(id: string, machine: MachineDescription): string[] {
+  const firmware = machine.firmware === 'uefi' ? 'efi' : 'bios'
+  return [
+    '<VirtualHardwareSection>',
+    '  <Info>The virtual hardware</Info>',
+    '  <System>',
+    '    <vssd:ElementName>Virtual Hardware Family</vssd:ElementName>',
+    '    <vssd:InstanceID>0</vssd:InstanceID>',
+    `    <vssd:VirtualSystemIdentifier>${escapeXml(id)}</vssd:VirtualSystemIdentifier>`,
+    `    <vssd:VirtualSystemType>${hardwareVersion(machine.diskBus)}</vssd:VirtualSystemType>`,
+    '  </System>',
+    ...indented(itemsOf(machine).flatMap(item)),
+    `  <vmw:Config ovf:required="false" vmw:key="firmware" vmw:value="${firmware}"/>`,
+    '</VirtualHardwareSection>',
+  ]
+}
+
+type ItemFields = Readonly<Record<string, string | number>>
+
+/** Memory is in MiB, the unit that every importer knows. */
+function itemsOf({ cpus, memory, diskBus, nic }: MachineDescription): ItemFields[] {
+  const mebibytes = Math.floor(memory / MiB)
+  return [
+    {
+      AllocationUnits: 'hertz * 10^6',
+      Description: 'Number of virtual CPUs',
+      ElementName: `${cpus} virtual CPU(s)`,
+      InstanceID: instance.processor,
+      ResourceType: 3,
+      VirtualQuantity: cpus,
+    },
+    {
+      AllocationUnits: 'byte * 2^20',
+      Description: 'Memory size',
+      ElementName: `${mebibytes} MB of memory`,
+      InstanceID: instance.memory,
+      ResourceType: 4,
+      VirtualQuantity: mebibytes,
+    },
+    { Address: 0, ...controllers[diskBus], InstanceID: instance.controller },
+    {
+      AddressOnParent: 0,
+      ElementName: 'Hard disk 1',
+      HostResource: 'ovf:/disk/vmdisk1',
+      InstanceID: instance.disk,
+      Parent: instance.controller,
+      ResourceType: 17,
+    },
+    ...(nic === 'none' ? [] : [networkAdapter(nic)]),
+  ]
+}
+
+/** Elements of CIM stand in alphabetical order, which its schema demands. */
+function item(fields: ItemFields): string[] {
+  const elements = Object.entries(fields).sort(([a], [b]) => (a < b ? -1 : 1))
+  return [
+    '<Item>',
+    ...elements.map(([name, value]) => `  <rasd:${name}>${escapeXml(String(value))}</rasd:${name}>`),
+    '</Item>',
+  ]
 }
 
 /** ESXi 5.5 and everything after it; NVMe came later. */
 function hardwareVersion(diskBus: DiskBus): string {
   return diskBus === 'nvme' ? 'vmx-13' : 'vmx-10'
 }
-
-type ItemFields = Readonly<Record<string, string | number>>
 
 /** Names of the subtypes that VMware and VirtualBox both know; IDE has none. */
 const controllers: Readonly<Record<DiskBus, ItemFields>> = {
@@ -186,15 +222,6 @@ function networkAdapter(nic: Exclude<NicModel, 'none'>): ItemFields {
   }
 }
 
-function item(fields: ItemFields): string[] {
-  const elements = Object.entries(fields).sort(([a], [b]) => (a < b ? -1 : 1))
-  return [
-    '<Item>',
-    ...elements.map(([name, value]) => `  <rasd:${name}>${escapeXml(String(value))}</rasd:${name}>`),
-    '</Item>',
-  ]
-}
-
-function indented(lines: readonly string[], depth = 1): string[] {
-  return lines.map((line) => `${'  '.repeat(depth)}${line}`)
+function indented(lines: readonly string[]): string[] {
+  return lines.map((line) => `  ${line}`)
 }

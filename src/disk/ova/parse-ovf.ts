@@ -5,6 +5,9 @@ import { parseMachine } from './parse-machine.ts'
 import { parseXml } from './parse-xml.ts'
 import { attributeOf, childOf, childrenOf, sectionsOf, type XmlElement } from './xml-element.ts'
 
+/** Of files and of disks: more than an archive may have members. */
+const maximumItems = 256
+
 /**
  * Reads a descriptor of OVF 0.9, 1.x or 2.x (DSP0243), as every program writes it: the names of elements and attributes
  * count, their namespaces do not.
@@ -17,8 +20,10 @@ export function parseOvf(bytes: Uint8Array): OvfDescriptor {
   const disks = sectionsOf(envelope, 'DiskSection').flatMap((section) => {
     return childrenOf(section, 'Disk').map(parseDisk)
   })
-  requireUnique(files, 'files')
-  requireUnique(disks, 'disks')
+  for (const [what, items] of Object.entries({ files, disks })) {
+    if (items.length > maximumItems) throw invalid(`has more than ${maximumItems} ${what}`)
+    requireUnique(items, what)
+  }
   const fileIds = new Set(files.map(({ id }) => id))
   if (disks.some(({ fileId }) => fileId !== null && !fileIds.has(fileId))) {
     throw invalid('has a disk in a file that it does not refer to')

@@ -7,7 +7,8 @@ import { Findings } from '../safety/findings.ts'
 import type { SafetyCheckResult } from '../safety/verdict.ts'
 import type { Appliance } from './appliance.ts'
 import { type ChosenDisk, chooseDisk } from './choose-disk.ts'
-import { type ManifestEntry, manifestAlgorithms, parseManifest } from './manifest.ts'
+import { describePackage } from './describe-package.ts'
+import { type ManifestEntry, parseManifest } from './manifest.ts'
 import { mismatch, type SealedFile, sealDisk } from './manifest-proof.ts'
 import type { OvfDescriptor } from './ovf-descriptor.ts'
 import { type PackageFile, type PackageFiles, referencedNames } from './package-files.ts'
@@ -53,7 +54,11 @@ export async function unwrapAppliance(
 ): Promise<UnwrappedAppliance> {
   const findings: ApplianceFindings = new Findings(applianceChecks)
   const nothing = { appliance: null, image: null, proof: null }
-  const bytes = await readSmall(files.descriptor, { limit: maximumDescriptor, findings, signal })
+  const bytes = await readSmall(files.descriptor, findings, {
+    check: 'ova.descriptor',
+    limit: maximumDescriptor,
+    signal,
+  })
   const descriptor = bytes && attempt(findings, 'ova.descriptor', () => parseOvf(bytes))
   if (!descriptor) return { ...nothing, checks: findings.results() }
 
@@ -65,7 +70,7 @@ export async function unwrapAppliance(
   if (sealedDescriptor && digestOf(bytes, sealedDescriptor.entry) !== sealedDescriptor.entry.digest) {
     findings.refuseFor('ova.manifest', mismatch(sealedDescriptor, 'does not have the digest of the manifest'))
   }
-  const appliance = describe(files, { descriptor, manifest, resolved, sealed, chosen })
+  const appliance = describePackage(files, { descriptor, manifest, resolved, sealed, chosen })
   const file = chosen && requireFile(chosen, resolved, findings)
   if (!file || findings.refused) {
     return { ...nothing, appliance, checks: findings.results() }
@@ -99,11 +104,12 @@ function attempt<T>(
 
 async function readSmall(
   { source }: PackageFile,
-  { limit, findings, signal }: AbortOptions & { limit: number; findings: ApplianceFindings },
+  findings: ApplianceFindings,
+  { check, limit, signal }: AbortOptions & { check: keyof typeof applianceChecks; limit: number },
 ): Promise<Buffer | null> {
   if (source.size > limit) {
-    findings.refuse('ova.descriptor', 'IMAGE_ARCHIVE_LIMIT', undefined, () => {
-      return `A descriptor or manifest has ${source.size} bytes, more than ${limit}.`
+    findings.refuse(check, 'IMAGE_ARCHIVE_LIMIT', undefined, () => {
+      return `It has ${source.size} bytes, more than ${limit}.`
     })
     return null
   }
@@ -118,7 +124,7 @@ async function readManifest(
   { signal }: AbortOptions,
 ): Promise<ManifestEntry[] | null> {
   if (!manifest) return null
-  const bytes = await readSmall(manifest, { limit: maximumManifest, findings, signal })
+  const bytes = await readSmall(manifest, findings, { check: 'ova.manifest', limit: maximumManifest, signal })
   return bytes && attempt(findings, 'ova.manifest', () => parseManifest(bytes))
 }
 
@@ -176,40 +182,6 @@ function sealedFiles(
 
 function digestOf(bytes: Buffer, { algorithm }: ManifestEntry): string {
   return createHash(algorithm).update(bytes).digest('hex')
-}
-
-interface Facts {
-  descriptor: OvfDescriptor
-  manifest: readonly ManifestEntry[] | null
-  resolved: ReadonlyMap<string, PackageFile>
-  sealed: readonly SealedFile[]
-  chosen: ChosenDisk | null
-}
-
-function describe(files: PackageFiles, { descriptor, manifest, resolved, sealed, chosen }: Facts): Appliance {
-  const all = [files.descriptor, ...resolved.values()]
-  const isSealed = (file: PackageFile) => sealed.some((candidate) => candidate.file === file)
-  return {
-    machines: descriptor.machines,
-    disks: descriptor.disks.map((disk, index) => {
-      const file = descriptor.files.find(({ id }) => id === disk.fileId)
-      return {
-        number: index + 1,
-        id: disk.id,
-        file: file?.href ?? null,
-        fileSize: (file && resolved.get(file.id)?.source.size) ?? null,
-        capacity: disk.capacity,
-        isCompressed: file?.compression === 'gzip',
-        isChosen: disk === chosen?.disk,
-      }
-    }),
-    manifest: manifest && {
-      algorithms: manifestAlgorithms.filter((name) => manifest.some(({ algorithm }) => algorithm === name)),
-      files: manifest.length,
-      missing: [...new Set(all.filter((file) => !isSealed(file)).map(({ name }) => name))],
-    },
-    isSigned: files.isSigned,
-  }
 }
 
 function requireFile(

@@ -66,7 +66,7 @@ export const entryBytes = 4
 export const grainTableBytes = entriesPerGrainTable * entryBytes
 /** Grain table entry for a grain of zeros, with `zeroGrainEntry`. */
 export const zeroGrain = 1
-/** As large as that of QEMU's qcow2; 16 TiB with grains of 64 KiB need 2 MiB. */
+/** 16 TiB need 2 MiB with the usual grains, and this much with the smallest. */
 export const maximumDirectoryBytes = 32 * 1024 * 1024
 
 /** The descriptor stands in the second sector of a file, where every reader looks for it. */

@@ -1,12 +1,11 @@
 import type { Disk } from '../../src/disk/disk.ts'
-import type { DiskFormat } from '../../src/disk/format-readers.ts'
 import type { RandomAccessSource } from '../../src/transfer/byte-source.ts'
 import type { FuzzSeed } from './mutations.ts'
 
 /** Something that reads untrusted bytes, and how to spoil them for it. One per container format and partition table. */
 export interface FuzzTarget {
-  /** What the seeds are read as. */
-  readonly format: DiskFormat | 'ova'
+  /** What the seeds are read as, wrapping and all. */
+  readonly format: string
   /** Valid images, in as many kinds as the reader distinguishes; as small as the format allows, since every case is a copy. */
   seeds(): readonly FuzzSeed[]
   /** Makes the checksums in a spoilt image right again, in half of the cases, so that the fields behind them are reached. */

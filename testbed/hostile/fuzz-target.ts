@@ -14,4 +14,6 @@ export interface FuzzTarget {
   open?(source: RandomAccessSource): Promise<Disk>
   /** Opens an image that may take data from other files, all of which exist; only for formats that know such. */
   openWithOtherFiles?(source: RandomAccessSource): Promise<Disk>
+  /** Of the cases of a run over all targets, for one whose cases take many times longer than others: 1 by default. */
+  readonly share?: number
 }

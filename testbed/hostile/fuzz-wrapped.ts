@@ -49,6 +49,7 @@ export const fuzzGzip: FuzzTarget = {
     ].map(ends),
   reseal: resealGzip,
   open,
+  share: 0.2,
 }
 
 export const fuzzZstd: FuzzTarget = {
@@ -67,6 +68,7 @@ export const fuzzZstd: FuzzTarget = {
       Buffer.concat([rawZstd(small), skippableFrame(small), rawZstd(small)]),
     ].map(ends),
   open,
+  share: 0.1,
 }
 
 export const fuzzXz: FuzzTarget = {
@@ -79,6 +81,8 @@ export const fuzzXz: FuzzTarget = {
     ].map(ends),
   reseal: resealXz,
   open,
+  // Every case starts a thread.
+  share: 0.01,
 }
 
 /** Headers stand at the beginning, trailers and indexes at the end. */

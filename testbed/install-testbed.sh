@@ -6,7 +6,7 @@ set -euo pipefail
 packages=(
   e2fsprogs               # ext4 inside images: the product itself needs it
   qemu-utils              # qemu-img, the independent reader of what we write
-  python3-libvhdi         # libvhdi, another one for VHD
+  python3-libvhdi         # libvhdi, another one for VHD and VHDX
   python3-libvmdk         # libvmdk, another one for VMDK
   qemu-system-x86         # instances of the embedded cloud
   openssh-client          # ssh into them

@@ -1,4 +1,5 @@
 import type { Transform } from 'node:stream'
+import { type AbortOptions, throwIfCancelled } from '../../core/abort.ts'
 
 /** Bytes of the pieces that a decompressor gives, and of what it may hold ready while the one before is looked at. */
 const pieceSize = 256 * 1024
@@ -19,7 +20,7 @@ export interface Produced {
 export async function* decompressStream(
   decompressor: Transform,
   pieces: AsyncIterable<Uint8Array>,
-  produced: Produced = { bytes: 0 },
+  { produced = { bytes: 0 }, signal }: AbortOptions & { produced?: Produced } = {},
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const stopped = Promise.withResolvers<'stopped'>()
   decompressor.once('close', () => stopped.resolve('stopped'))
@@ -42,6 +43,8 @@ export async function* decompressStream(
   })
   try {
     for await (const piece of decompressor) {
+      // One piece may become thousands, so it is not enough that the feeder stops.
+      throwIfCancelled(signal)
       given += piece.length
       yield piece
     }

@@ -16,7 +16,7 @@ export const gzipCodec: Codec = {
   async *decode(source, { signal, onProgress } = {}) {
     const gunzip = createGunzip(decompressorOptions)
     try {
-      yield* decompressStream(gunzip, sourcePieces(source, { signal, onProgress }))
+      yield* decompressStream(gunzip, sourcePieces(source, { signal, onProgress }), { signal })
     } catch (error) {
       throwIfCancelled(signal)
       throw decompressionError(error, 'gzip', gunzip.bytesWritten)

@@ -22,7 +22,8 @@ export const zstdCodec: Codec = {
     const produced: Produced = { bytes: 0 }
     const place = { compressed: from?.compressed ?? 0, plain: from?.plain ?? 0 }
     try {
-      yield* decompressStream(decompressor, frameParts(source, produced, place, options), produced)
+      const parts = frameParts(source, produced, place, options)
+      yield* decompressStream(decompressor, parts, { produced, signal })
     } catch (error) {
       throwIfCancelled(signal)
       throw decompressionError(error, 'zstd', place.compressed)
@@ -39,13 +40,15 @@ async function* frameParts(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const walker = frameWalker(place.compressed)
   const { plain } = place
+  let isBehindFrame = false
   for await (const piece of sourcePieces(source, { from: place.compressed, signal, onProgress })) {
     for (const { bytes, end } of walker.take(piece)) {
+      if (isBehindFrame) onRestartPoint?.({ ...place })
       yield bytes
+      isBehindFrame = end !== null
       if (end === null) continue
       place.compressed = end
       place.plain = plain + produced.bytes
-      onRestartPoint?.({ ...place })
     }
   }
   walker.finish()

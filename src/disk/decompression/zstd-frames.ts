@@ -42,6 +42,7 @@ type State =
 /**
  * Finds the frames of a Zstandard stream (RFC 8878, section 3.1) by their headers and those of their blocks, decompressing
  * nothing. Node's decompressor ignores whatever follows a frame in the same piece, so it has to be told where they end.
+ * @param start where in the stream the first piece begins: at a frame
  * @throws DiskError for what is no frame, for one that needs a dictionary, and for one whose window is too large
  */
 export function frameWalker(start = 0): FrameWalker {

@@ -30,6 +30,7 @@ const packages = {
   'mkfs.xfs': 'xfsprogs',
   busybox: 'busybox-static',
   'grub-mkimage': 'grub-common',
+  'grub-fstest': 'grub-common',
   '/usr/lib/grub/i386-pc/boot.img': 'grub-pc-bin',
   '/usr/lib/grub/x86_64-efi/kernel.img': 'grub-efi-amd64-bin',
   '/usr/share/OVMF/OVMF_CODE_4M.fd': 'ovmf',

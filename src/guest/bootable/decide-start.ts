@@ -35,6 +35,8 @@ export interface DecideStart extends AbortOptions {
   separate: SeparateKernel | null
   /** The root is all there is on the disk, so that nothing else that its fstab names will be there. */
   isAlone: boolean
+  /** Features of the root file system for which GRUB does not read it. */
+  strangeToGrub: readonly string[]
 }
 
 const ownFolder = grubFolders[0]
@@ -53,6 +55,7 @@ export async function decideStart(options: DecideStart): Promise<Start> {
   const warnings = passedOver(system)
   const [first] = system.kernels.usable
   if (!first) throw noKernel(system)
+  if (options.strangeToGrub.length > 0) throw unreadable(options.strangeToGrub)
   if (system.grubConfig) {
     const { path, folder, text } = system.grubConfig
     return {
@@ -123,9 +126,10 @@ async function startSeparate(options: DecideStart, separate: SeparateKernel): Pr
     ramdisk: paths.ramdisk,
     words: freshArguments(system?.words ?? [], rootOf(ids, paths.ramdisk)),
   })
-  const others = system ? ownEntries(options, system) : []
+  const isReadable = options.strangeToGrub.length === 0
+  const others = system && isReadable ? ownEntries(options, system) : []
   const configuration = system ? await adaptConfiguration(system, options) : noEdits
-  if (system && hasModules) {
+  if (system && hasModules && isReadable) {
     const config = writeGrubConfig({
       entries: [entryIn(ids.root), ...others.filter((other) => other.kernel !== paths.image)],
     })
@@ -241,6 +245,16 @@ function lacking(
     warnings.push({ code: 'BOOT_RAMDISK_MISSING', message })
   }
   return warnings
+}
+
+function unreadable(features: readonly string[]): GuestError {
+  return new GuestError(
+    'BOOT_ROOT_UNSUPPORTED',
+    `GRUB reads no file system with ${features.join(' and ')}, so it cannot get at the kernel.`,
+    {
+      hint: 'Copy the kernel and its ramdisk out of the image, and give them with --kernel and --ramdisk.',
+    },
+  )
 }
 
 function noKernel({ kernels }: RootSystem): GuestError {

@@ -80,7 +80,14 @@ async function findWithoutConfig(guest: Guest, options: AbortOptions): Promise<D
   try {
     const system = await lookIntoRoot(root.filesystem, { knowsBls: false, ...options })
     const ids = { root: root.filesystem.uuid, partition: root.partition?.uuid ?? '', boot: '' }
-    const start = await decideStart({ ids, system, separate: null, isAlone: false, ...options })
+    const start = await decideStart({
+      ids,
+      system,
+      separate: null,
+      isAlone: false,
+      strangeToGrub: [],
+      ...options,
+    })
     if (start.configIn !== 'root') throw fullRoot()
     return {
       ...nothing,

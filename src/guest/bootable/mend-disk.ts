@@ -77,7 +77,7 @@ export async function mendDisk(guest: Guest, mending: Mending): Promise<Prepared
       const windows: DiskWindow[] = []
       if (start.edits) {
         const { volume, changes } = start.edits
-        await applyRootEdits(volume, changes, makeOptions)
+        await applyRootEdits(volume.filesystem, changes, makeOptions)
         windows.push({ offset: volume.offset, disk: volume.filesystem.committed() })
       }
       if (core && coreAt !== null) {

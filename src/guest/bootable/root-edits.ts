@@ -1,6 +1,7 @@
 import type { AbortOptions } from '../../core/abort.ts'
 import { KiB, roundUp } from '../../core/bytes.ts'
 import type { Disk } from '../../disk/disk.ts'
+import type { Filesystem } from '../filesystem/filesystem.ts'
 import { adaptFstab, type TextEdit } from './fstab-edit.ts'
 import { adaptGrubDefaults } from './grub-config.ts'
 import type { RootSystem } from './look-into-root.ts'
@@ -71,18 +72,24 @@ export async function hasRoomFor(
   return bytes + tables <= (await filesystem.freeBytes(options))
 }
 
-/** Makes the edits. @throws GuestError `FILESYSTEM_EDIT_FAILED` | `FILESYSTEM_DAMAGED` */
+/**
+ * Makes the edits.
+ * @param keepsInline whether files keep content in their inodes, where it cannot grow: they are made anew then
+ * @throws GuestError `FILESYSTEM_EDIT_FAILED` | `FILESYSTEM_DAMAGED`
+ */
 export async function applyRootEdits(
-  { filesystem }: Pick<RootSystem, 'filesystem'>,
+  filesystem: Filesystem,
   { directories, files }: RootEdits,
-  options: AbortOptions,
+  { keepsInline = false, ...options }: AbortOptions & { keepsInline?: boolean },
 ): Promise<void> {
   for (const path of directories) filesystem.makeDirectory(path)
   for (const { path, content } of files) {
-    const exists = (await filesystem.stat(path, options)) !== null
+    const stat = await filesystem.stat(path, options)
     // Large content is for new files only.
-    if (exists && !(content instanceof Uint8Array)) filesystem.remove(path)
-    filesystem.write(path, content)
+    const isNew = keepsInline || !(content instanceof Uint8Array)
+    if (stat && isNew) filesystem.remove(path)
+    if (stat && isNew) filesystem.write(path, content, { mode: stat.mode, uid: stat.uid, gid: stat.gid })
+    else filesystem.write(path, content)
   }
   if (files.length > 0) await filesystem.commit(options)
 }

@@ -1,3 +1,4 @@
+import type { AbortOptions } from '../../core/abort.ts'
 import { GuestError } from '../errors.ts'
 import type { Filesystem } from '../filesystem/filesystem.ts'
 import type { Guest } from '../guest.ts'
@@ -8,7 +9,13 @@ export interface RootVolume {
   readonly uuid: string
   /** Null where it is of a kind that GRUB reads and we do not. */
   readonly filesystem: Filesystem | null
+  /** Features for which GRUB does not read it; empty for most. */
+  readonly strangeToGrub: readonly string[]
 }
+
+/** Of ext4, by their bits in s_feature_incompat: those that GRUB 2 does not know up to 2.12. */
+const strangeFeatures = { ea_inode: 0x400, inline_data: 0x8000, casefold: 0x2_0000 } as const
+const incompatibleOffset = 1024 + 0x60
 
 /** File systems that GRUB reads, and that are not read here. */
 export const unseenTypes: readonly string[] = ['xfs']
@@ -17,7 +24,7 @@ export const unseenTypes: readonly string[] = ['xfs']
  * The file system of a disk without partitions.
  * @throws GuestError `BOOT_ROOT_UNSUPPORTED`, or why the file system cannot be opened
  */
-export function rootVolume({ volumes }: Guest): RootVolume {
+export async function rootVolume({ disk, volumes }: Guest, options: AbortOptions = {}): Promise<RootVolume> {
   const [volume] = volumes
   if (!volume?.probe)
     throw unsupported('The disk has neither a partition table nor a file system that is known.')
@@ -29,7 +36,12 @@ export function rootVolume({ volumes }: Guest): RootVolume {
   if (/^[0-]*$/.test(uuid)) {
     throw unsupported('The file system has no UUID, by which a boot loader and the system could find it.')
   }
-  return { type, uuid, filesystem: volume.filesystem }
+  const features = Buffer.alloc(4)
+  if (volume.filesystem) await disk.read(features, incompatibleOffset, options)
+  const strangeToGrub = Object.entries(strangeFeatures).flatMap(([name, bit]) =>
+    (features.readUInt32LE() & bit) === 0 ? [] : [name],
+  )
+  return { type, uuid, filesystem: volume.filesystem, strangeToGrub }
 }
 
 function unsupported(message: string): GuestError {

@@ -38,7 +38,7 @@ import { tableWindows } from './write-tables.ts'
 export async function wrapRoot(guest: Guest, options: BootableOptions): Promise<PreparedBootable> {
   const { signal } = options
   const firmware = options.firmware ?? 'both'
-  const volume = rootVolume(guest)
+  const volume = await rootVolume(guest, { signal })
   const { filesystem } = volume
   const system =
     filesystem && (await lookIntoRoot(filesystem, { knowsBls: knowsBls(options, firmware), signal }))
@@ -58,6 +58,7 @@ export async function wrapRoot(guest: Guest, options: BootableOptions): Promise<
     system,
     separate,
     isAlone: true,
+    strangeToGrub: volume.strangeToGrub,
     signal,
   })
   const layout = place(
@@ -91,7 +92,8 @@ export async function wrapRoot(guest: Guest, options: BootableOptions): Promise<
     async make(makeOptions = {}) {
       let root: Disk = guest.disk
       if (filesystem) {
-        await applyRootEdits({ filesystem }, start.rootEdits, makeOptions)
+        const keepsInline = volume.strangeToGrub.includes('inline_data')
+        await applyRootEdits(filesystem, start.rootEdits, { keepsInline, ...makeOptions })
         root = filesystem.committed()
       }
       const files = [...start.bootFiles, ...loaders.uefi]

@@ -33,7 +33,7 @@ import {
   runDebugfs,
   temporaryFolder,
 } from '../../support/ext4-image.ts'
-import { describeWith } from '../../support/requirements.ts'
+import { describeWith, missing } from '../../support/requirements.ts'
 
 describeWith(
   ['grub-mkimage', '/usr/lib/grub/i386-pc/boot.img', '/usr/lib/grub/x86_64-efi/kernel.img'],
@@ -46,7 +46,11 @@ describeWith(
     afterAll(() => folder.remove())
 
     const make = async (image: RootImage, options: Partial<BootableOptions> = {}) =>
-      makeBootable(await rootDisk(folder.path, image), { workFolder: folder.path, ...options })
+      makeBootable(await rootDisk(folder.path, image), {
+        workFolder: folder.path,
+        firmware: 'bios',
+        ...options,
+      })
 
     async function failure(disk: Disk | RootImage, options: Partial<BootableOptions> = {}) {
       const whole = 'read' in disk ? disk : await rootDisk(folder.path, disk)
@@ -110,6 +114,40 @@ describeWith(
       })
     })
 
+    test.skipIf(missing('grub-fstest'))(
+      'is read by GRUB itself: root, boot partition, and every file in them',
+      async () => {
+        const kernel = sketchKernel({ version: '6.1.0-77' })
+        const files = { kernel: separateFile('k', kernel), ramdisk: separateFile('r', ramdiskBytes) }
+        const { disk } = await make({ tree: systemTree }, { ...files, firmware: 'both' })
+        const path = join(folder.path, 'disk.raw')
+        await writeFile(path, await diskBytes(disk))
+        const cat = (file: string) =>
+          execFileSync('grub-fstest', [path, 'cat', `(loop0,${file}`], { maxBuffer: 2 ** 26 })
+        expect(cat('gpt1)/etc/fstab').toString()).toContain(rootUuid)
+        expect(cat('gpt15)/boot/vmlinuz-6.1.0-77').equals(kernel)).toBe(true)
+        expect(cat('gpt15)/boot/initrd.img-6.1.0-77').equals(ramdiskBytes)).toBe(true)
+        expect(
+          cat('gpt15)/EFI/BOOT/BOOTX64.EFI').equals((await readBoot(disk, '/EFI/BOOT/BOOTX64.EFI'))!),
+        ).toBe(true)
+      },
+    )
+
+    it('has the kernel beside a root that GRUB cannot read', async () => {
+      const image = {
+        tree: { ...withKernel.tree, '/lib/modules/6.1.0-77': { directory: true } as const },
+        features: ['-O', 'inline_data'],
+      }
+      expect(await failure(image)).toMatchObject({
+        code: 'BOOT_ROOT_UNSUPPORTED',
+        message: expect.stringContaining('inline_data'),
+      })
+      const kernel = separateFile('k', sketchKernel({ version: '6.1.0-77' }))
+      const { disk, report } = await make(image, { kernel, ramdisk: separateFile('r', ramdiskBytes) })
+      expect(report.changes).toContain('boot partition: /boot/vmlinuz-6.1.0-77')
+      expect((await readBoot(disk, '/boot/grub/grub.cfg'))?.toString()).not.toContain('vmlinuz-6.1.0-9')
+    })
+
     it('is the same disk every time', async () => {
       const root = await rootDisk(folder.path, withKernel)
       const first = await makeBootable(root, { workFolder: folder.path })
@@ -119,7 +157,7 @@ describeWith(
     })
 
     it('has the same file system beside what was changed, and can be larger', async () => {
-      const { disk, report } = await make(withKernel, { growTo: 200 * 2 ** 20 })
+      const { disk, report } = await make(withKernel, { growTo: 200 * 2 ** 20, firmware: null })
       expect([disk.size, report.size]).toEqual([200 * 2 ** 20, 200 * 2 ** 20])
       expect(await readRoot(disk, '/etc/fstab')).toBe(
         `UUID=${rootUuid} / ext3 defaults 0 0\n# Not in this disk: /dev/sdb /mnt ext3 defaults 0 0\n`,
@@ -230,7 +268,7 @@ describeWith(
 
     it('warns where UEFI cannot start the kernel, and refuses to make a disk for UEFI alone', async () => {
       const tree = { ...systemTree, ...kernelIn('2.6.32-71', { uefi: false, protocol: 0x20a }) }
-      const { report } = await make({ tree })
+      const { report } = await make({ tree }, { firmware: 'both' })
       expect(report.warnings).toMatchObject([{ code: 'BOOT_NOT_FROM_UEFI' }])
       expect(await failure({ tree }, { firmware: 'uefi' })).toMatchObject({ code: 'BOOT_KERNEL_UNUSABLE' })
     })

@@ -25,14 +25,13 @@ print(hashlib.sha256(member.read(int(sys.argv[2]))).hexdigest())`
 
 describeWith(['tar', 'gzip', 'python3', 'qemu-img'], 'an archive for Google Cloud', () => {
   for (const subformat of ['plain', 'sparse']) {
-    it(`is what their documentation asks for: ${subformat}`, { timeout: 120_000 }, async () => {
+    it(`is what their documentation asks for: ${subformat}`, { timeout: 300_000 }, async () => {
       const folder = await temporaryFolder()
       const content = sampleContent()
       const path = join(folder, 'image.tar.gz')
       const sink = await createFileSink(path, { durable: false })
       await useSink(sink, () => writeDisk(memoryDisk(content), sink, { format: 'gcp', subformat }))
-      await run('gzip', ['-t', path])
-      // One member, of the right name and type, of whole GiB, in the old format of GNU tar.
+      // It decompresses to its end; one member, of the right name and type, of whole GiB, in the old format of GNU tar.
       expect(await run('tar', ['-tvf', path, '--utc'])).toBe(
         '-rw-r--r-- root/root 1073741824 1970-01-01 00:00 disk.raw\n',
       )
@@ -100,5 +99,5 @@ async function firstBlock(path: string): Promise<Buffer> {
 }
 
 async function run(program: string, args: readonly string[]): Promise<string> {
-  return (await runProgram(program, [...args], { timeout: 60_000 })).stdout
+  return (await runProgram(program, [...args], { timeout: 300_000 })).stdout
 }

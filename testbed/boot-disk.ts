@@ -14,12 +14,14 @@ export interface BootOptions extends AbortOptions {
   timeout?: number
   /** MiB. */
   memory?: number
+  /** With a network card and an address, and nobody to talk to: some guests wait minutes for one. */
+  network?: boolean
   /** Let the guest write to the image; otherwise its writes are thrown away. */
   writable?: boolean
 }
 
 /**
- * Boots a disk in QEMU by emulation, without a network, until its serial console shows `until`; gives what the
+ * Boots a disk in QEMU by emulation until its serial console shows `until`; gives what the
  * console said. The machine is ended before this returns.
  * @throws Error with the console's last lines when it stops by itself or the time is up
  */
@@ -60,6 +62,7 @@ function machineArguments(
     format = 'raw',
     firmware = 'bios',
     memory = 512,
+    network = false,
     writable,
     variables,
   }: BootOptions & { variables: string },
@@ -70,6 +73,7 @@ function machineArguments(
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-serial', 'stdio', '-no-reboot'],
     ...['-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', '2', '-m', String(memory)],
     ...['-device', 'virtio-rng-pci', '-drive', drive],
+    ...(network ? ['-nic', 'user,model=virtio-net-pci,restrict=on'] : []),
     ...(firmware === 'bios'
       ? []
       : [

@@ -1,5 +1,6 @@
 import type { AbortOptions } from '../core/abort.ts'
 import { throwIfCancelled } from '../core/abort.ts'
+import type { Disk } from '../disk/disk.ts'
 import { GuestError } from './errors.ts'
 import type { DirectoryEntry, FileAttributes, FileStat, Filesystem } from './filesystem/filesystem.ts'
 import { isWithin, joinPath, parentPath, pathComponents } from './guest-path.ts'
@@ -28,6 +29,8 @@ export interface GuestTree {
   entry(path: string, options?: AbortOptions): Promise<DirectoryEntry | null>
   /** Follows links; `null` when there is no such regular file. */
   read(path: string, options?: AbortOptions & { maximumBytes?: number }): Promise<Uint8Array | null>
+  /** The same as a disk of exactly its bytes, read when they are asked for. Valid until the next commit. */
+  open(path: string, options?: AbortOptions): Promise<Disk | null>
   readLink(path: string, options?: AbortOptions): Promise<string>
   /** Whether a mount point other than `/` is at this resolved path or below it. */
   holdsMount(path: string): boolean
@@ -49,6 +52,12 @@ export interface GuestBind {
 
 const maximumLinks = 40
 
+/** A path in the file system that has it. */
+interface FilePlace {
+  readonly filesystem: Filesystem
+  readonly path: string
+}
+
 /** Composes file systems into one tree. `mounts` has `/`; a later mount of a path covers an earlier one. */
 export function createGuestTree(mounts: readonly GuestMount[], binds: readonly GuestBind[] = []): GuestTree {
   const byDepth = [...mounts].sort((one, other) => other.path.length - one.path.length)
@@ -58,17 +67,23 @@ export function createGuestTree(mounts: readonly GuestMount[], binds: readonly G
   const links = new Map<string, string>()
   const changed = new Set<Filesystem>()
 
-  function locate(path: string): { filesystem: Filesystem; path: string } {
+  function locate(path: string): FilePlace {
     const mount = byDepth.find((candidate) => isWithin(path, candidate.path))
     if (!mount) throw new Error('A guest tree needs a root file system.')
     const inner = mount.path === '/' ? path : path.slice(mount.path.length) || '/'
     return { filesystem: mount.filesystem, path: inner }
   }
 
-  function locateForChange(path: string): { filesystem: Filesystem; path: string } {
+  function locateForChange(path: string): FilePlace {
     const place = locate(path)
     changed.add(place.filesystem)
     return place
+  }
+
+  async function locateFile(path: string, options: AbortOptions): Promise<FilePlace | null> {
+    const resolved = await resolve(path, { signal: options.signal })
+    if (resolved === null || (await entry(resolved, options))?.kind !== 'file') return null
+    return locate(resolved)
   }
 
   async function entriesOf(directory: string, options: AbortOptions): Promise<Map<string, DirectoryEntry>> {
@@ -161,10 +176,12 @@ export function createGuestTree(mounts: readonly GuestMount[], binds: readonly G
       return [...(await entriesOf(resolved, options)).values()]
     },
     async read(path, options = {}) {
-      const resolved = await resolve(path, { signal: options.signal })
-      if (resolved === null || (await entry(resolved, options))?.kind !== 'file') return null
-      const place = locate(resolved)
-      return place.filesystem.read(place.path, options)
+      const place = await locateFile(path, options)
+      return place === null ? null : place.filesystem.read(place.path, options)
+    },
+    async open(path, options = {}) {
+      const place = await locateFile(path, options)
+      return place === null ? null : place.filesystem.open(place.path, options)
     },
     async readLink(path, options = {}) {
       const resolved = await resolve(path, { signal: options.signal, follow: false })

@@ -189,24 +189,6 @@ describeWith(
       await expectBoots('bios')
     })
 
-    test('takes kernel and ramdisk from the cloud of an image that names them', async () => {
-      const { guest, kernel, ramdisk } = await buildSeparate({ withModules: true })
-      const store = async (path: string, name: string, ...options: string[]) =>
-        (
-          await site.json(z.object({ image: z.object({ id: z.string() }) }), [
-            ...['images', 'upload', path, `local:${name}`, ...options],
-          ])
-        ).image.id
-      const kernelId = await store(kernel, 'kernel', '--disk-format', 'aki')
-      const ramdiskId = await store(ramdisk, 'ramdisk', '--disk-format', 'ari')
-      await store(
-        ...([guest, 'machine', '--disk-format', 'ami'] as const),
-        ...['--property', `kernel_id=${kernelId}`, '--property', `ramdisk_id=${ramdiskId}`],
-      )
-      const made = await exportBootable('local:machine')
-      expect(made).toMatchObject({ kernel: { image: 'local:kernel' }, warnings: [] })
-    })
-
     interface Separate {
       guest: string
       kernel: string
@@ -256,7 +238,14 @@ describeWith(
       await site.json(exportDocument, ['export', root, disk, '--bootable'])
       for (const firmware of ['bios', 'uefi'] as const) {
         const until = /debian12 login:/
-        await bootDisk(disk, { format: 'qcow2', firmware, until, memory: 1024, timeout: 400_000 })
+        await bootDisk(disk, {
+          format: 'qcow2',
+          firmware,
+          until,
+          memory: 1024,
+          network: true,
+          timeout: 400_000,
+        })
       }
     })
   },

@@ -1,4 +1,5 @@
 import type { Disk } from '../../src/disk/disk.ts'
+import { memoryDisk } from '../../src/disk/memory-disk.ts'
 import { GuestError } from '../../src/guest/errors.ts'
 import type {
   DirectoryEntry,
@@ -194,6 +195,11 @@ export function memoryFilesystem(
       if (inode.content.length > maximumBytes)
         throw new GuestError('GUEST_FILE_TOO_LARGE', `"${path}" is too large.`)
       return inode.content
+    },
+    open: async (path) => {
+      const { inode } = must(path, true)
+      if (inode.kind !== 'file') throw new GuestError('GUEST_NOT_A_FILE', `"${path}" is no file.`)
+      return memoryDisk(inode.content)
     },
     readLink: async (path) => must(path, false).inode.target,
     resolve: async (path) => find(path, true)?.path ?? null,

@@ -1,6 +1,5 @@
 import type { AbortOptions } from '../../core/abort.ts'
 import { MiB } from '../../core/bytes.ts'
-import { memoryDisk } from '../../disk/memory-disk.ts'
 import type { GuestTree } from '../guest-tree.ts'
 import { readKernels } from '../inspect/kernels.ts'
 import { isPlainPath } from './grub-config.ts'
@@ -24,8 +23,8 @@ export interface FoundKernels {
   readonly passedOver: readonly { readonly image: string; readonly why: string }[]
 }
 
-/** Above what kernels have; the file is read as a whole. */
-const maximumKernel = 64 * MiB
+/** Above what kernels have. */
+const maximumKernel = 256 * MiB
 
 /** The kernels in a guest's /boot that a boot loader on a disk can start. */
 export async function findKernels(tree: GuestTree, options: AbortOptions = {}): Promise<FoundKernels> {
@@ -39,8 +38,9 @@ export async function findKernels(tree: GuestTree, options: AbortOptions = {}): 
       passedOver.push({ image, why })
       continue
     }
-    const bytes = await tree.read(image, { ...options, maximumBytes: maximumKernel })
-    const kernel = await readKernelImage(memoryDisk(bytes ?? new Uint8Array()), options)
+    const file = await tree.open(image, options)
+    if (!file) continue
+    const kernel = await readKernelImage(file, options)
     if (kernel.obstacle !== null) {
       passedOver.push({ image, why: kernel.obstacle })
       continue

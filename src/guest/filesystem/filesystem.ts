@@ -61,6 +61,8 @@ export interface Filesystem {
    * @throws GuestError `GUEST_FILE_TOO_LARGE` above `maximumBytes` (default 16 MiB)
    */
   read(path: string, options?: AbortOptions & { maximumBytes?: number }): Promise<Uint8Array>
+  /** A file as a disk of exactly its bytes, read when they are asked for; follows links. Valid until the next commit. */
+  open(path: string, options?: AbortOptions): Promise<Disk>
   readLink(path: string, options?: AbortOptions): Promise<string>
   /** The path with every link resolved, or `null` when it leads nowhere. */
   resolve(path: string, options?: AbortOptions): Promise<string | null>

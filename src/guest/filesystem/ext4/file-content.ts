@@ -1,6 +1,12 @@
 import type { AbortOptions } from '../../../core/abort.ts'
+import { composeDisk } from '../../../disk/composed-disk.ts'
+import type { Disk } from '../../../disk/disk.ts'
+import { memoryDisk } from '../../../disk/memory-disk.ts'
+import type { DiskWindow } from '../../../disk/overlay-disk.ts'
+import { windowDisk } from '../../../disk/window-disk.ts'
 import { GuestError } from '../../errors.ts'
 import { readBlockMap } from './block-map.ts'
+import { damaged } from './damaged.ts'
 import { readInlineData } from './inline-data.ts'
 import { hasFlag, type Inode } from './inode.ts'
 import { blockAreaSize } from './layout.ts'
@@ -15,12 +21,7 @@ export async function readFileContent(
   inode: Inode,
   options: AbortOptions,
 ): Promise<Uint8Array> {
-  if (hasFlag(inode, 'encrypted')) {
-    throw new GuestError(
-      'GUEST_FILE_ENCRYPTED',
-      `Inode ${inode.number} is encrypted with a key of the guest.`,
-    )
-  }
+  refuseEncrypted(inode)
   if (hasFlag(inode, 'inlineData')) return new Uint8Array(readInlineData(inode))
   const { blockSize } = volume.superblock
   const content = new Uint8Array(inode.size)
@@ -33,6 +34,33 @@ export async function readFileContent(
     await volume.disk.read(content.subarray(start, end), physical * blockSize, options)
   }
   return content
+}
+
+/**
+ * A regular file as a disk of exactly its bytes, of which nothing is read before it is asked for.
+ * @throws GuestError `GUEST_FILE_ENCRYPTED` | `FILESYSTEM_DAMAGED`
+ */
+export async function openFileContent(volume: Volume, inode: Inode, options: AbortOptions): Promise<Disk> {
+  refuseEncrypted(inode)
+  if (hasFlag(inode, 'inlineData')) return memoryDisk(new Uint8Array(readInlineData(inode)))
+  if (inode.size === 0) return composeDisk(0, [])
+  const { blockSize } = volume.superblock
+  const parts: DiskWindow[] = []
+  let done = 0
+  for (const { logical, physical, count, unwritten } of (await readBlockMap(volume, inode, options)).runs) {
+    const start = logical * blockSize
+    const end = Math.min(start + count * blockSize, inode.size)
+    if (unwritten || start >= end) continue
+    if (start < done) throw damaged(`the blocks of inode ${inode.number} overlap`)
+    parts.push({ offset: start, disk: windowDisk(volume.disk, physical * blockSize, end - start) })
+    done = end
+  }
+  return composeDisk(inode.size, parts)
+}
+
+function refuseEncrypted(inode: Inode): void {
+  if (!hasFlag(inode, 'encrypted')) return
+  throw new GuestError('GUEST_FILE_ENCRYPTED', `Inode ${inode.number} is encrypted with a key of the guest.`)
 }
 
 /** The bytes a symbolic link points to: in the inode when they are short, else in its first block. */

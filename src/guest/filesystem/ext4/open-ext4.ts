@@ -10,8 +10,8 @@ import { addFreeRanges } from './bitmaps.ts'
 import { commitEdits } from './commit-edits.ts'
 import { damaged } from './damaged.ts'
 import { completeEntries } from './directory.ts'
-import { readFileContent, readLinkTarget } from './file-content.ts'
-import { isType, statOf } from './inode.ts'
+import { openFileContent, readFileContent, readLinkTarget } from './file-content.ts'
+import { type Inode, isType, statOf } from './inode.ts'
 import { needsReplay, replay } from './journal.ts'
 import { modeTypes, stateFlags } from './layout.ts'
 import { createPathResolver, type Location } from './path-resolver.ts'
@@ -60,6 +60,12 @@ export async function openExt4(disk: Disk, { workFolder, signal }: OpenExt4Optio
     return found
   }
 
+  async function locateFile(path: string, options: AbortOptions): Promise<Inode> {
+    const { inode } = await locate(path, true, options)
+    if (isType(inode.mode, modeTypes.file)) return inode
+    throw new GuestError('GUEST_NOT_A_FILE', `"${path}" is not a regular file.`)
+  }
+
   async function commit(options: AbortOptions): Promise<void> {
     const wanted = edits
     edits = []
@@ -99,10 +105,7 @@ export async function openExt4(disk: Disk, { workFolder, signal }: OpenExt4Optio
     },
 
     async read(path, { maximumBytes = defaultMaximumBytes, ...options } = {}) {
-      const { inode } = await locate(path, true, options)
-      if (!isType(inode.mode, modeTypes.file)) {
-        throw new GuestError('GUEST_NOT_A_FILE', `"${path}" is not a regular file.`)
-      }
+      const inode = await locateFile(path, options)
       if (inode.size > maximumBytes) {
         throw new GuestError(
           'GUEST_FILE_TOO_LARGE',
@@ -111,6 +114,8 @@ export async function openExt4(disk: Disk, { workFolder, signal }: OpenExt4Optio
       }
       return await readFileContent(volume, inode, options)
     },
+
+    open: async (path, options = {}) => openFileContent(volume, await locateFile(path, options), options),
 
     async readLink(path, options = {}) {
       const { inode } = await locate(path, false, options)

@@ -74,6 +74,8 @@ describe.each(Object.entries(ext4Variants))('new directories and large files in 
     const disk = await openImage(result)
     const filesystem = await openExt4(disk, { workFolder: folder.path })
     expect(Buffer.from(await filesystem.read('/boot/vmlinuz-1')).equals(kernel)).toBe(true)
+    expect((await diskBytes(await filesystem.open('/boot/vmlinuz-1'))).equals(kernel)).toBe(true)
+    expect((await diskBytes(await filesystem.open('/boot/grub/deeper/file'))).toString()).toBe('deep')
     expect(await filesystem.stat('/boot')).toMatchObject({ kind: 'directory', mode: 0o755, uid: 0, gid: 0 })
     expect(await filesystem.stat('/boot/grub')).toMatchObject({ mode: 0o700, uid: 3, gid: 4, links: 3 })
     await filesystem.close()
@@ -150,6 +152,27 @@ describe('what is made in a file system', () => {
     const [, blocks] = /Free blocks:\s+(\d+)/.exec(stats) ?? []
     const [, size] = /Block size:\s+(\d+)/.exec(stats) ?? []
     expect(free).toBe(Number(blocks) * Number(size))
+    await filesystem.close()
+    await disk.close()
+  })
+})
+
+describe('an opened file', () => {
+  it('has exactly the bytes of the file, holes and all', async () => {
+    const image = join(folder.path, 'opened.img')
+    const sparse = { sparse: { 5000: 'here', 700000: 'there' }, size: 1_000_001 } as const
+    await buildExt4Image(image, {
+      size: '8M',
+      tree: { '/sparse': sparse, '/empty': '', '/link': { symlink: 'sparse' } },
+    })
+    const disk = await openImage(image)
+    const filesystem = await openExt4(disk, { workFolder: folder.path })
+    const opened = await filesystem.open('/link')
+    expect((await diskBytes(opened)).equals(Buffer.from(await filesystem.read('/sparse')))).toBe(true)
+    const kinds = (await Array.fromAsync(opened.extents())).map(({ kind }) => kind)
+    expect(kinds).toEqual(['zero', 'data', 'zero', 'data', 'zero'])
+    expect((await filesystem.open('/empty')).size).toBe(0)
+    await expect(filesystem.open('/')).rejects.toMatchObject({ code: 'GUEST_NOT_A_FILE' })
     await filesystem.close()
     await disk.close()
   })

@@ -16,10 +16,10 @@ export function addMachineOptions(command: Command): Command {
     .option('--cpus <n>', 'CPUs of an appliance’s machine (default: 2)', readCount)
     .option('--memory <size>', 'its memory, for example 4G (default: 2G)', readMiB)
     .addOption(
-      new Option('--firmware <kind>', 'what it starts with; told from the disk otherwise').choices([
-        ...firmwares,
-        'both',
-      ]),
+      new Option(
+        '--firmware <kind>',
+        'what it starts with; told from the disk otherwise (both: with --bootable)',
+      ).choices([...firmwares, 'both']),
     )
     .addOption(new Option('--disk-bus <bus>', 'how its disk is attached (default: sata)').choices(diskBuses))
     .addOption(new Option('--nic <model>', 'its network adapter (default: e1000)').choices(nicModels))

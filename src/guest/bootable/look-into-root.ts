@@ -14,7 +14,7 @@ export interface RootSystem {
   readonly tree: GuestTree
   readonly os: GuestOs
   readonly kernels: FoundKernels
-  /** The guest's own configuration of GRUB 2, if it starts a kernel that is there. */
+  /** The guest's own configuration of GRUB 2, if it starts a kernel that can be started. */
   readonly grubConfig: { readonly path: string; readonly folder: string; readonly text: string } | null
   /** Words for the kernel, from whatever loader the guest had. */
   readonly words: readonly string[]
@@ -83,21 +83,21 @@ async function findGrubConfig(
     const stat = path === null ? null : await tree.stat(path, { signal })
     if (path === null || stat?.kind !== 'file' || stat.size > maximumConfig) continue
     const text = Buffer.from((await tree.read(path, { signal })) ?? []).toString('latin1')
-    const starts = await startsOneOf(linuxLines(text), { tree, bootable, signal })
+    const starts = await startsUsable(linuxLines(text), { tree, bootable, signal })
     if (starts || (knowsBls && usesBootLoaderSpecification(text))) return { path, folder, text }
   }
   return null
 }
 
-/** Kernels are often named by links, such as /vmlinuz. */
-async function startsOneOf(
+/**
+ * Whether the first entry, which is the one that starts as a rule, is for a kernel that can be started. Kernels are often named
+ * by links, such as /vmlinuz.
+ */
+async function startsUsable(
   lines: readonly { readonly path: string }[],
   { tree, bootable, signal }: AbortOptions & { tree: GuestTree; bootable: ReadonlySet<string> },
 ): Promise<boolean> {
-  for (const { path } of lines) {
-    if (!path.startsWith('/')) continue
-    const resolved = await tree.resolve(path, { signal })
-    if (resolved !== null && bootable.has(resolved)) return true
-  }
-  return false
+  const first = lines.find(({ path }) => path.startsWith('/'))
+  const resolved = first ? await tree.resolve(first.path, { signal }) : null
+  return resolved !== null && bootable.has(resolved)
 }

@@ -232,6 +232,7 @@ describeWith(
 
     it.each([
       ['starts nothing that is there', 'linux /boot/vmlinuz-4.9 root=/dev/sda1\n'],
+      ['starts another kernel first', 'linux /boot/vmlinuz-4.9-xen\nlinux /boot/vmlinuz-6.1.0-9\n'],
       ['uses a command that GRUB here does not have', 'blscfg\n'],
     ])('writes its own configuration where the guest’s %s', async (_, config) => {
       const { disk, report } = await make({ tree: { ...withKernel.tree, '/boot/grub/grub.cfg': config } })

@@ -13,10 +13,20 @@ import { formats } from './cases/formats.ts'
 import { openStack } from './cases/openstack.ts'
 import { sparse } from './cases/sparse.ts'
 import { start } from './cases/start.ts'
+import { wrapped } from './cases/wrapped.ts'
 import { type Race, race } from './measure.ts'
 import { closeOpenStackPair } from './openstack-pair.ts'
 
-const benchmarks = [...conversion, ...compression, ...formats, ...sparse, ...cleaning, ...start, ...openStack]
+const benchmarks = [
+  ...conversion,
+  ...compression,
+  ...formats,
+  ...wrapped,
+  ...sparse,
+  ...cleaning,
+  ...start,
+  ...openStack,
+]
 const wanted = process.argv.slice(2)
 
 console.log(

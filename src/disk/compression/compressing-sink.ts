@@ -18,8 +18,8 @@ const outputSize = 256 * KiB
 /**
  * A sink that compresses on all cores what is written into it, and writes that into another one, in order: the same
  * content always gives the same stream. Long runs of zeros cost next to no time. `finish` ends the stream and its
- * threads, and leaves the other sink to whoever made that; so does `abort`. Memory is 2 MiB for each of the blocks
- * in flight, and the threads' own.
+ * threads, and leaves the other sink to whoever made that; so does `abort`. Memory is two blocks for each of
+ * those in flight, and the threads' own.
  */
 export function compressingSink(sink: ByteSink, format: StreamFormat): ByteSink {
   const { blockSize } = format.compression

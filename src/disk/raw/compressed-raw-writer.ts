@@ -23,7 +23,7 @@ export async function writeRawGzip(
   return writeStream(disk, sink, gzipStream(checkedLevel('gzip', options.level)), options)
 }
 
-/** As `writeRawGzip`, as frames of zstd of 1 MiB each, so that readers may begin at any of them. */
+/** As `writeRawGzip`, as frames of zstd of 2 MiB each, so that readers may begin at any of them. */
 export async function writeRawZstd(
   disk: Disk,
   sink: ByteSink,

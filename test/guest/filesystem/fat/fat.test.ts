@@ -124,14 +124,14 @@ describeWith(['fsck.vfat', 'mkfs.vfat', 'mcopy'], 'FAT', () => {
       run('mkfs.vfat', ['-F', bits, '-s', String(perCluster), '-n', 'ESP', path])
       run('mmd', ['-i', path, '::EFI', '::EFI/debian'])
       const there = new Map<string, Buffer>()
-      for (let index = 0; index < 40; index += 1) {
+      for (let index = 0; index < 24; index += 1) {
         const bytes = Buffer.alloc(index * 997, index)
         await writeFile(join(folder, 'piece'), bytes)
         run('mcopy', ['-i', path, join(folder, 'piece'), `::EFI/debian/A long name ${index}.file`])
         there.set(`/EFI/debian/A long name ${index}.file`, bytes)
       }
       // Holes in the table and in the directory.
-      for (let index = 0; index < 40; index += 3) {
+      for (let index = 0; index < 24; index += 3) {
         run('mdel', ['-i', path, `::EFI/debian/A long name ${index}.file`])
         there.delete(`/EFI/debian/A long name ${index}.file`)
       }
@@ -172,7 +172,7 @@ describeWith(['fsck.vfat', 'mkfs.vfat', 'mcopy'], 'FAT', () => {
   })
 
   test('makes a directory longer when it is full, and short names that do not clash', async () => {
-    const names = Array.from({ length: 200 }, (_, index) => `/dir/initrd.img-6.1.0-${index}-amd64`)
+    const names = Array.from({ length: 120 }, (_, index) => `/dir/initrd.img-6.1.0-${index}-amd64`)
     const empty = await openFat(formatFat32(minimumFat32Bytes, options))
     const disk = await addFatFiles(
       empty,
@@ -212,7 +212,7 @@ describeWith(['fsck.vfat', 'mkfs.vfat', 'mcopy'], 'FAT', () => {
             expect(readWithMtools(stored, path).equals(bytes), path).toBe(true)
         },
       ),
-      { numRuns: 15 },
+      { numRuns: 10 },
     )
   })
 
@@ -267,7 +267,7 @@ describeWith(['fsck.vfat', 'mkfs.vfat', 'mcopy'], 'FAT', () => {
           })
         },
       ),
-      { numRuns: 1500 },
+      { numRuns: 800 },
     )
   })
 })

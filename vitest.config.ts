@@ -1,7 +1,11 @@
 import { defineConfig } from 'vitest/config'
 
+const openStackTests = ['test/integration/openstack-*.test.ts']
+
 export default defineConfig({
   test: {
+    // The tests wait for programs they start as often as they work themselves.
+    maxWorkers: '100%',
     projects: [
       {
         test: {
@@ -16,6 +20,16 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
+          exclude: openStackTests,
+          fileParallelism: false,
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
+        },
+      },
+      {
+        test: {
+          name: 'openstack',
+          include: openStackTests,
           globalSetup: ['test/support/openstack-setup.ts'],
           fileParallelism: false,
           testTimeout: 600_000,

@@ -1,6 +1,7 @@
 import { createHash, randomFillSync } from 'node:crypto'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { open, rm } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { runProgram } from '../src/core/program.ts'
 
 export const GiB = 2 ** 30
@@ -35,6 +36,39 @@ export async function writeCompressibleFile(path: string, bytes: number): Promis
     }
     return buffer
   })
+}
+
+/** A file of `bytes` of this machine's own programs, libraries and texts, laid out as on a disk; small machines give them twice. */
+export async function writeSystemFile(path: string, bytes: number): Promise<void> {
+  const buffer = Buffer.alloc(piece)
+  const files = systemFiles()
+  await writePieces(path, bytes, () => {
+    buffer.fill(0)
+    for (let at = 0; at < piece; ) {
+      const next = files.next()
+      if (next.done) throw new Error('This machine has no files of its own.')
+      const length = next.value.copy(buffer, at)
+      at += Math.ceil(length / blockSize) * blockSize
+    }
+    return buffer
+  })
+}
+
+const blockSize = 4096
+
+/** The files below /usr that are no larger than a piece, again and again. */
+function* systemFiles(): Generator<Buffer, void, undefined> {
+  for (let found = true; found; ) {
+    found = false
+    for (const folder of ['bin', 'lib', 'share']) {
+      for (const entry of readdirSync(join('/usr', folder), { recursive: true, withFileTypes: true })) {
+        const path = join(entry.parentPath, entry.name)
+        if (!entry.isFile() || statSync(path).size === 0 || statSync(path).size > piece) continue
+        found = true
+        yield readFileSync(path)
+      }
+    }
+  }
 }
 
 /** Removes the last outputs and lets the disk come to rest, so that nobody pays for what another one wrote. */

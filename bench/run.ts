@@ -9,13 +9,14 @@ import type { Benchmark } from './benchmark.ts'
 import { cleaning } from './cases/cleaning.ts'
 import { compression } from './cases/compression.ts'
 import { conversion } from './cases/conversion.ts'
+import { formats } from './cases/formats.ts'
 import { openStack } from './cases/openstack.ts'
 import { sparse } from './cases/sparse.ts'
 import { start } from './cases/start.ts'
 import { type Race, race } from './measure.ts'
 import { closeOpenStackPair } from './openstack-pair.ts'
 
-const benchmarks = [...conversion, ...compression, ...sparse, ...cleaning, ...start, ...openStack]
+const benchmarks = [...conversion, ...compression, ...formats, ...sparse, ...cleaning, ...start, ...openStack]
 const wanted = process.argv.slice(2)
 
 console.log(

@@ -1,8 +1,13 @@
+import { copyFile, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { execa } from 'execa'
 import type { AbortOptions } from '../src/core/abort.ts'
 
 export interface BootOptions extends AbortOptions {
   format?: 'raw' | 'qcow2'
+  /** Default: BIOS. UEFI is OVMF, with variables that know of no disk. */
+  firmware?: 'bios' | 'uefi'
   /** What its serial console must show. */
   until: RegExp
   /** Milliseconds to wait for it. */
@@ -19,7 +24,10 @@ export interface BootOptions extends AbortOptions {
  * @throws Error with the console's last lines when it stops by itself or the time is up
  */
 export async function bootDisk(path: string, options: BootOptions): Promise<string> {
-  const machine = execa('qemu-system-x86_64', machineArguments(path, options), {
+  const work = await mkdtemp(join(tmpdir(), 'imagewright-boot-'))
+  const variables = join(work, 'variables.fd')
+  if (options.firmware === 'uefi') await copyFile(`${ovmf}/OVMF_VARS_4M.fd`, variables)
+  const machine = execa('qemu-system-x86_64', machineArguments(path, { ...options, variables }), {
     reject: false,
     stdin: 'ignore',
     timeout: options.timeout ?? 120_000,
@@ -40,14 +48,34 @@ export async function bootDisk(path: string, options: BootOptions): Promise<stri
   } finally {
     machine.kill('SIGKILL')
     await machine
+    await rm(work, { recursive: true, force: true })
   }
 }
 
-function machineArguments(path: string, { format = 'raw', memory = 512, writable }: BootOptions): string[] {
+const ovmf = '/usr/share/OVMF'
+
+function machineArguments(
+  path: string,
+  {
+    format = 'raw',
+    firmware = 'bios',
+    memory = 512,
+    writable,
+    variables,
+  }: BootOptions & { variables: string },
+): string[] {
   const drive = `file=${path.replaceAll(',', ',,')},format=${format},if=virtio,snapshot=${writable ? 'off' : 'on'}`
+  const flash = (unit: number, file: string) => ['-drive', `if=pflash,format=raw,unit=${unit},${file}`]
   return [
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-serial', 'stdio', '-no-reboot'],
     ...['-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', '2', '-m', String(memory)],
     ...['-device', 'virtio-rng-pci', '-drive', drive],
+    ...(firmware === 'bios'
+      ? []
+      : [
+          ...['-machine', 'q35'],
+          ...flash(0, `readonly=on,file=${ovmf}/OVMF_CODE_4M.fd`),
+          ...flash(1, `file=${variables}`),
+        ]),
   ]
 }

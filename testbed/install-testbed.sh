@@ -6,13 +6,20 @@ set -euo pipefail
 packages=(
   e2fsprogs               # ext4 inside images: the product itself needs it
   qemu-utils              # qemu-img, the independent reader of what we write
+  python3-libvhdi         # libvhdi, another one for VHD
+  python3-libvmdk         # libvmdk, another one for VMDK
   qemu-system-x86         # instances of the embedded cloud
   openssh-client          # ssh into them
   mmdebstrap uidmap       # the Debian guest, without being root
   grub-common grub-pc-bin # its boot loader
+  grub-efi-amd64-bin ovmf # the same for UEFI, and a UEFI to boot it
   busybox-static          # the tiny guest ...
   linux-image-cloud-amd64 # ... and its kernel
-  fdisk                   # sfdisk, the independent reader of partition tables
+  fdisk gdisk             # sfdisk and sgdisk, the independent readers of partition tables
+  dosfstools mtools       # the same for FAT
+  xfsprogs                # a root file system that we cannot write
+  virt-v2v libxml2-utils  # the independent readers of appliances
+  nbdkit libnbd-bin       # with these virt-v2v also writes what it converts
   # Two OpenStack providers: genisoimage is only recommended, and nothing starts without it.
   keystone glance-api placement-api
   nova-api nova-conductor nova-scheduler

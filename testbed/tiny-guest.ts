@@ -49,7 +49,7 @@ export async function buildTinyGuest(path: string, options: TinyGuestOptions = {
   try {
     await image.truncate(size)
     await writePartitionTable(image, label, size)
-    if (bootable) await writeBootLoader(image, label, layout, { signal })
+    if (bootable && layout.core) await writeBootLoader(image, label, layout, { signal })
     const entries = [
       ...baseTree(uuid),
       ...(await busybox(bootable)),

@@ -47,6 +47,11 @@ export interface CloudCapabilities {
      * difference: an image with a checksum is then proved without being read back.
      */
     readonly checksUploads: boolean
+    /**
+     * Whether it compares the format of an image with what the beginning shows, so that a format that shows itself only at
+     * the end is taken for raw.
+     */
+    readonly inspectsBeginning: boolean
     /** Whether the id of a new image can be chosen. */
     readonly chosenIds: boolean
   }

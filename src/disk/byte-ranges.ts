@@ -58,6 +58,13 @@ export function byteRanges(ranges: Iterable<ByteRange>): ByteRanges {
   return builder.build()
 }
 
+/** The ranges as objects, in order. */
+export function* eachRange({ bounds }: ByteRanges): Generator<ByteRange, void, undefined> {
+  for (let i = 0; i < bounds.length; i += 2) {
+    yield { offset: at(bounds, i), length: at(bounds, i + 1) - at(bounds, i) }
+  }
+}
+
 /** Number of the first range that ends after `position`; `count` when there is none. */
 export function firstRangeEndingAfter({ bounds, count }: ByteRanges, position: number): number {
   let low = 0

@@ -2,10 +2,6 @@ import type { AbortOptions } from '../core/abort.ts'
 import { KiB } from '../core/bytes.ts'
 import { type FormatMatch, findSignatures, mayHoldBootRecord, type RecognisedFormat } from './signatures.ts'
 
-/** The formats that can be read. */
-export const diskFormats = ['raw', 'qcow2'] as const
-export type DiskFormat = (typeof diskFormats)[number]
-
 /** What the bytes of a file look like. Nothing here is trusted: `checkImage` decides what may be handled. */
 export interface Probe {
   /** The one format the content has; `raw` when it has no signature, `null` when several formats claim it. */
@@ -42,7 +38,7 @@ export function probeBytes(bytes: { head: Buffer; tail: Buffer; size: number }):
   const bootRecord = findBootRecord(bytes.head)
   const formats = [...new Set(matches.map((match) => match.format))]
   const [only = 'raw'] = formats
-  const conflicting = formats.length > 1 || (bootRecord !== null && !mayHoldBootRecord(only))
+  const conflicting = formats.length > 1 || (bootRecord !== null && !matches.every(mayHoldBootRecord))
   return { format: conflicting ? null : only, matches, bootRecord }
 }
 

@@ -1,7 +1,7 @@
 import { type AbortOptions, throwIfCancelled } from '../core/abort.ts'
 import { KiB, MiB } from '../core/bytes.ts'
 import type { ByteRange } from '../transfer/byte-source.ts'
-import { type ByteRanges, rangeEnd, rangeStart } from './byte-ranges.ts'
+import { type ByteRanges, eachRange } from './byte-ranges.ts'
 import { dataRuns } from './data-runs.ts'
 import type { Disk } from './disk.ts'
 
@@ -38,7 +38,10 @@ export async function* readAhead(
   options: ReadAheadOptions = {},
 ): AsyncGenerator<DiskPiece, void, undefined> {
   const { bufferSize = 2 * MiB, inFlight = 2, alignment = 64 * KiB, signal } = options
-  const pieces = cut(options.runs ? listed(options.runs) : dataRuns(disk, { alignment, signal }), bufferSize)
+  const pieces = cut(
+    options.runs ? eachRange(options.runs) : dataRuns(disk, { alignment, signal }),
+    bufferSize,
+  )
   const idle: Buffer[] = []
   const queue: Slot[] = []
   let exhausted = false
@@ -84,7 +87,7 @@ function startReading(disk: Disk, buffer: Buffer, range: ByteRange, signal: Abor
 
 /** Cuts runs at multiples of `size`, counted from the disk's start. */
 async function* cut(
-  runs: AsyncIterable<ByteRange>,
+  runs: AsyncIterable<ByteRange> | Iterable<ByteRange>,
   size: number,
 ): AsyncGenerator<ByteRange, void, undefined> {
   for await (const { offset, length } of runs) {
@@ -94,12 +97,5 @@ async function* cut(
       yield { offset: from, length: to - from }
       from = to
     }
-  }
-}
-
-async function* listed(runs: ByteRanges): AsyncGenerator<ByteRange, void, undefined> {
-  for (let i = 0; i < runs.count; i += 1) {
-    const start = rangeStart(runs, i)
-    yield { offset: start, length: rangeEnd(runs, i) - start }
   }
 }

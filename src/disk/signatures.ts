@@ -19,6 +19,7 @@ export const recognisedFormats = {
   zstd: 'zstd data',
   bzip2: 'bzip2 data',
   tar: 'a tar archive',
+  ovf: 'an OVF descriptor',
 } as const
 
 export type RecognisedFormat = keyof typeof recognisedFormats
@@ -62,6 +63,8 @@ const signatures: readonly Signature[] = [
   { format: 'gzip', from: 'start', offset: 0, bytes: '\x1f\x8b\x08' },
   { format: 'xz', from: 'start', offset: 0, bytes: '\xfd7zXZ\0' },
   { format: 'zstd', from: 'start', offset: 0, bytes: '\x28\xb5\x2f\xfd' },
+  // A skippable frame, with which pzstd begins.
+  { format: 'zstd', from: 'start', offset: 0, bytes: '\x50\x2a\x4d\x18' },
   { format: 'bzip2', from: 'start', offset: 0, bytes: 'BZh' },
   { format: 'tar', from: 'start', offset: 257, bytes: 'ustar' },
 ]
@@ -78,6 +81,7 @@ export function findSignatures({ head, tail, size }: FileEnds): FormatMatch[] {
     })
   }
   if (isVmdkDescriptor(head)) matches.push({ format: 'vmdk', offset: 0 })
+  if (isOvfDescriptor(head)) matches.push({ format: 'ovf', offset: 0 })
   return matches
 }
 
@@ -90,10 +94,13 @@ export interface FileEnds {
 
 /**
  * Whether the format leaves the first sector to the disk: hybrid ISO images boot from disks too, and fixed VHD and
- * Apple images are raw disks with a trailer. In any other container a boot record makes a polyglot.
+ * Apple images are raw disks with a trailer; and compressed data may have any bytes there. In any other container a
+ * boot record makes a polyglot.
  */
-export function mayHoldBootRecord(format: RecognisedFormat): boolean {
-  return format === 'raw' || format === 'iso' || format === 'vhd' || format === 'dmg'
+export function mayHoldBootRecord({ format, offset }: FormatMatch): boolean {
+  // A dynamic VHD begins with a copy of its footer.
+  if (format === 'vhd') return offset > 0
+  return ['iso', 'dmg', 'gzip', 'xz', 'zstd', 'bzip2'].includes(format)
 }
 
 function isQcowVersion1(head: Buffer): boolean {
@@ -107,4 +114,13 @@ function isQcowVersion1(head: Buffer): boolean {
 function isVmdkDescriptor(head: Buffer): boolean {
   const text = head.toString('latin1')
   return /^# *Disk *DescriptorFile/i.test(text) || /^(?:(?:#[^\n]*| *\r?)\n)*version=[1-3]\r?\n/i.test(text)
+}
+
+/** XML whose root is an envelope, with or without a prefix; comments may come first. */
+function isOvfDescriptor(head: Buffer): boolean {
+  const text = head.toString('latin1', 0, 16 * 1024)
+  return (
+    /^(?:\xef\xbb\xbf)?\s*<(?:\?xml\s|!--|(?:\w+:)?Envelope\s)/.test(text) &&
+    /<(?:\w+:)?Envelope\s/.test(text)
+  )
 }

@@ -7,6 +7,14 @@ export const guestWarningCodes = {
   GUEST_VOLUME_MISSING: 'The guest expects a file system that the image does not hold.',
   GUEST_FILES_HIDDEN: 'A directory below a mount point holds files that the guest itself cannot see.',
   GUEST_HIBERNATED: 'The guest was hibernated; the memory it had saved is dropped.',
+  BOOT_KERNEL_PASSED_OVER: 'A kernel was not taken for the one to start.',
+  BOOT_MODULES_MISSING: 'The guest has no modules for the kernel that starts it.',
+  BOOT_RAMDISK_MISSING:
+    'There is no ramdisk for the kernel, which then has to have every driver it needs built in.',
+  BOOT_NOT_FROM_UEFI: 'The kernel cannot be started by UEFI firmware.',
+  BOOT_SYSTEM_UNSEEN:
+    'A file system cannot be looked into, so what starts from it was not checked or changed.',
+  BOOT_CODE_UNKNOWN: 'The disk has boot code of a kind that cannot be judged.',
   CLEANING_HOST_KEYS_NOT_REGENERATED: 'Nothing in the guest makes new SSH host keys at the next start.',
   CLEANING_LINK_TARGET_LEFT: 'A link was removed and what it points to stays.',
   CLEANING_HARD_LINK:

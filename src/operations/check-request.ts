@@ -3,7 +3,7 @@ import { CloudError } from '../clouds/errors.ts'
 import { excludeOperation } from '../guest/cleaning/exclude-operation.ts'
 import { parsePatterns } from '../guest/cleaning/pattern.ts'
 import { selectOperations } from '../guest/cleaning/select-operations.ts'
-import { checkCompression } from './check-compression.ts'
+import { checkWriteOptions } from './check-write-options.ts'
 import type { CleaningInput } from './cleaning-input.ts'
 import { OperationError } from './errors.ts'
 import type { StorageInput } from './storage-input.ts'
@@ -41,7 +41,7 @@ export function checkStorage(cloud: Cloud, storage: StorageInput): void {
     })
   }
   if (storage.bootTest && !instances.launch) throw unsupported(cloud, 'starting an instance of the image')
-  if (format) checkCompression({ format, compression: storage.compression })
+  if (format) checkWriteOptions({ format, subformat: storage.subformat, compression: storage.compression })
 }
 
 /** The error for what a cloud does not know; `known` is what it does know of the kind. */

@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import { z } from 'zod'
 import type { OperationDefinition } from '../jobs/operation-definition.ts'
 import { checkCleaning, checkStorage } from './check-request.ts'
@@ -44,15 +45,21 @@ export function cleanFileOperation(
     input: cleanFileInput,
     title: ({ path }) => `Cleaning ${path}`,
     async run(context, { path, clean, output }) {
-      const format = await context.step('resolve', 'Checking the file', () => {
+      const container = await context.step('resolve', 'Checking the file', async () => {
         checkCleaning(clean)
-        return detectFormat(path, { signal: context.signal })
+        // What the file is matters where it is replaced.
+        return output ? null : detectFormat(path, { signal: context.signal })
       })
       return storeFile(environment, context, {
-        file: output ?? fileInput.parse({ path, format, overwrite: true }),
-        openSource: (options) => openDiskFile({ path, format, allowBacking: false }, options),
+        file: output ?? fileInput.parse({ path, ...container, overwrite: true }),
+        openSource: (options) =>
+          openDiskFile(
+            { path, ...(container && { format: container.format }), allowBacking: false },
+            options,
+          ),
         clean,
         verify: true,
+        origin: basename(path),
       })
     },
   }

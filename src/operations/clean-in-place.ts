@@ -85,7 +85,7 @@ async function cleanInPlace(
 }
 
 async function refuseOtherFormats(path: string, { signal }: JobContext): Promise<void> {
-  const format = await detectFormat(path, { signal })
+  const { format } = await detectFormat(path, { signal })
   if (format === 'raw') return
   throw new OperationError('INPUT_INVALID', `${path} is ${format}; only raw images are changed in place.`, {
     hint: 'Clean it without --in-place: the cleaned disk is written beside it and takes its place.',

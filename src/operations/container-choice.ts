@@ -1,6 +1,6 @@
 import type { Cloud, CloudImage } from '../clouds/cloud.ts'
 import { CloudError } from '../clouds/errors.ts'
-import { diskFormats } from '../disk/probe.ts'
+import { diskFormats, isDiskFormat } from '../disk/format-readers.ts'
 import { isOutputFormat, type OutputFormat } from '../disk/write-disk.ts'
 import type { CleaningInput } from './cleaning-input.ts'
 import { OperationError } from './errors.ts'
@@ -18,6 +18,7 @@ export interface ContainerWishes {
   target: Cloud
   clean: CleaningInput | null
   format?: OutputFormat | undefined
+  subformat?: string | undefined
   compression?: string | undefined
 }
 
@@ -28,11 +29,13 @@ export interface ContainerWishes {
  */
 export function chooseContainer(
   image: Pick<CloudImage, 'name' | 'format' | 'container'>,
-  { target, clean, format: wanted, compression }: ContainerWishes,
+  { target, clean, format: wanted, subformat, compression }: ContainerWishes,
 ): ContainerChoice {
   const { formats } = target.capabilities.images
   const { format } = image
-  const asItIs = !clean && !compression && (wanted === undefined || wanted === format)
+  // An appliance is more than its disk, whose format its record has.
+  const isDisk = image.container !== 'ova'
+  const asItIs = isDisk && !clean && !subformat && !compression && (wanted ?? format) === format
   if (format !== null && asItIs && (isOpaque(format) || isReadable(format)) && formats.includes(format)) {
     // The three-part images have a container of their own name; everything else is bare.
     const container = image.container === format ? format : null
@@ -63,7 +66,7 @@ function chooseFormat(target: Cloud, wanted: OutputFormat | undefined, format: s
 
 /** An AMI is a raw file system whose kernel is an image of its own. */
 function isReadable(format: string): boolean {
-  return format === 'ami' || diskFormats.some((name) => name === format)
+  return format === 'ami' || isDiskFormat(format)
 }
 
 function unreadable({ name, format }: Pick<CloudImage, 'name' | 'format'>, why: string): OperationError {

@@ -1,10 +1,11 @@
-import { dirname } from 'node:path'
+import { basename, dirname } from 'node:path'
 import { z } from 'zod'
-import type { AbortOptions } from '../core/abort.ts'
 import { type CheckedDisk, openCheckedDisk } from '../disk/open-disk.ts'
+import type { UnwrapWishes } from '../disk/wrapping/wrapping.ts'
 import type { OperationDefinition } from '../jobs/operation-definition.ts'
 import { openFileSource } from '../transfer/file-source.ts'
 import type { Environment } from './environment.ts'
+import { OperationError } from './errors.ts'
 import { fileInput, type StoredFile, storeFile } from './store-file.ts'
 
 export const diskFileInput = z.strictObject({
@@ -13,6 +14,8 @@ export const diskFileInput = z.strictObject({
   format: z.string().optional(),
   /** Follow a backing file and an external data file in the same folder. */
   allowBacking: z.boolean().default(false),
+  /** Of an appliance: its number from 1, its id, or the name of its file. */
+  disk: z.string().optional(),
 })
 
 export type DiskFileInput = z.infer<typeof diskFileInput>
@@ -40,19 +43,26 @@ export function convertImageOperation(
         openSource: (options) => openDiskFile(input, options),
         clean: null,
         verify,
+        origin: basename(input.path),
       }),
   }
 }
 
-/** The disk in an image file, after its safety check. */
-export async function openDiskFile(
-  input: DiskFileInput,
-  { signal }: AbortOptions = {},
-): Promise<CheckedDisk> {
-  const source = await openFileSource(input.path, { signal })
-  return openCheckedDisk(source, {
+/**
+ * The disk in an image file, after its safety check.
+ * @throws OperationError `INPUT_INVALID` when a disk was chosen and the file is no appliance
+ */
+export async function openDiskFile(input: DiskFileInput, wishes: UnwrapWishes = {}): Promise<CheckedDisk> {
+  const source = await openFileSource(input.path, { signal: wishes.signal })
+  const checked = await openCheckedDisk(source, {
     ...(input.format ? { format: input.format } : {}),
     ...(input.allowBacking ? { allowOtherFilesWithin: dirname(input.path) } : {}),
-    signal,
+    disk: input.disk,
+    ...wishes,
+  })
+  if (input.disk === undefined || checked.appliance) return checked
+  await checked[Symbol.asyncDispose]()
+  throw new OperationError('INPUT_INVALID', `${input.path} is no appliance, so there is no disk to choose.`, {
+    hint: 'Leave --disk out.',
   })
 }

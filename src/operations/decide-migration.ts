@@ -55,6 +55,7 @@ export async function decideMigration(
     target,
     clean: input.clean,
     format: storage.format,
+    subformat: storage.subformat,
     compression: storage.compression,
   })
   const existing = input.sync ? await findExisting(input, { source, target, image, name, signal }) : null

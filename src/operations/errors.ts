@@ -17,6 +17,9 @@ export class OperationError extends ImagewrightError<keyof typeof operationError
 
 /** Codes of warnings an operation gives on its way; the work goes on. */
 export const operationWarningCodes = {
+  DISK_FILLED_UP: 'The disk was filled up with zeros to the next size that the format has.',
+  FORMAT_SHOWN_AT_END:
+    'The image shows its format only at its end, so a cloud that looks at the beginning may take it for another.',
   PROPERTIES_SKIPPED: 'The image does without some properties that the target cloud refused.',
   RELATED_IMAGE_LEFT: 'A kernel or ramdisk image that an image refers to could not be brought along.',
   SOURCE_SPOOLED: 'A server gives no parts of an image, so all of it goes to a temporary file first.',

@@ -1,13 +1,19 @@
+import { basename } from 'node:path'
 import { z } from 'zod'
 import type { AbortOptions } from '../core/abort.ts'
+import type { Disk } from '../disk/disk.ts'
 import type { CheckedDisk } from '../disk/open-disk.ts'
+import type { UnwrapWishes } from '../disk/wrapping/wrapping.ts'
 import type { JobContext } from '../jobs/job.ts'
 import type { OperationDefinition } from '../jobs/operation-definition.ts'
+import { bootableInput } from './bootable-input.ts'
 import { checkCleaning } from './check-request.ts'
 import { cleaningInput } from './cleaning-input.ts'
 import { diskFileInput, openDiskFile } from './convert-image.ts'
 import type { Environment } from './environment.ts'
 import { findImage, findInstance } from './find.ts'
+import { makeBootable } from './make-bootable.ts'
+import type { RelatedTo } from './open-boot-files.ts'
 import { openForCopy } from './open-for-copy.ts'
 import { fileInput, refuseTakenFile, type StoredFile, storeFile } from './store-file.ts'
 import { releaseSnapshot, requireSnapshotState, takeSnapshot } from './take-snapshot.ts'
@@ -20,6 +26,7 @@ const exportImageInput = z.strictObject({
   ]),
   file: fileInput,
   clean: cleaningInput.nullable().default(null),
+  bootable: bootableInput.nullable().default(null),
 })
 
 export type ExportImageInput = z.infer<typeof exportImageInput>
@@ -40,13 +47,23 @@ export function exportImageOperation(
 async function exportImage(
   environment: Environment,
   context: JobContext,
-  { source, file, clean }: ExportImageInput,
+  { source, file, clean, bootable }: ExportImageInput,
 ): Promise<StoredFile> {
   const { signal } = context
   checkCleaning(clean)
+  const bootableFrom = (related: RelatedTo | null) =>
+    bootable && ((disk: Disk) => makeBootable(environment, context, { disk, bootable, related }))
   if (source.kind === 'file') {
-    const openSource = (options: AbortOptions): Promise<CheckedDisk> => openDiskFile(source.file, options)
-    return storeFile(environment, context, { file, openSource, clean, verify: true })
+    const openSource = (wishes: UnwrapWishes): Promise<CheckedDisk> => openDiskFile(source.file, wishes)
+    const origin = basename(source.file.path)
+    return storeFile(environment, context, {
+      file,
+      openSource,
+      clean,
+      makeBootable: bootableFrom(null),
+      verify: true,
+      origin,
+    })
   }
   const cloud = await environment.clouds.get(source.cloud)
   const found = await context.step('resolve', 'Looking up the source', async () => {
@@ -62,7 +79,10 @@ async function exportImage(
   const stored = await storeFile(environment, context, {
     file,
     openSource: () => openForCopy(environment, context, { cloud, id: snapshot?.id ?? found.id }),
+    origin: `${cloud.name}:${found.name}`,
+    name: found.name,
     clean,
+    makeBootable: bootableFrom({ cloud: cloud.name, id: snapshot?.id ?? found.id }),
     verify: true,
   })
   if (snapshot) {

@@ -11,10 +11,12 @@ import type { AbortOptions } from '../core/abort.ts'
 import { MiB } from '../core/bytes.ts'
 import type { Json } from '../core/json.ts'
 import { isOutputFormat } from '../disk/write-disk.ts'
+import type { BootableReport } from '../guest/bootable/bootable.ts'
 import type { CleaningPlan } from '../guest/cleaning/plan.ts'
 import type { JobRecord, RecordedEvent } from '../jobs/job-record.ts'
 import type { Jobs } from '../jobs/open-jobs.ts'
-import { checkCompression } from './check-compression.ts'
+import { type BootableInput, bootableInput } from './bootable-input.ts'
+import { checkWriteOptions } from './check-write-options.ts'
 import type { CleanedInPlace } from './clean-in-place.ts'
 import { type CleaningInput, cleaningInput } from './cleaning-input.ts'
 import { type CloudAccess, openCloudAccess } from './cloud-access.ts'
@@ -34,6 +36,7 @@ import { parseRequest } from './parse-request.ts'
 import type { DownloadResult } from './receive-image.ts'
 import { parseCloudReference, parseReference, parseTarget } from './reference.ts'
 import type {
+  BootableRequest,
   CleanFileRequest,
   CleanStoredImageRequest,
   ConvertRequest,
@@ -157,27 +160,44 @@ export class Imagewright {
   exportImage(
     source: string,
     path: string,
-    { clean, ...file }: ExportRequest = {},
+    { clean, disk, bootable, ...file }: ExportRequest = {},
   ): OperationHandle<StoredFile> {
     const reference = parseReference(source)
     return this.#runner.start<StoredFile>('export', {
       source:
         reference.kind === 'file'
-          ? { kind: 'file', file: { path: reference.path } }
+          ? { kind: 'file', file: { path: reference.path, ...(disk ? { disk } : {}) } }
           : { kind: 'cloud', cloud: reference.cloud, thing: reference.thing },
       file: outputFile(path, file),
       clean: clean ? parseRequest(cleaningInput, clean) : null,
+      bootable: bootable ? bootableInputOf(bootable) : null,
     })
+  }
+
+  /** What `exportImage` would do to make the disk of an image or a file start by itself. Changes nothing. */
+  async planBootable(
+    thing: string,
+    { disk, ...request }: BootableRequest & { disk?: string } = {},
+    options: AbortOptions = {},
+  ): Promise<BootableReport> {
+    const { planBootableOf } = await import('./plan-bootable.ts')
+    const bootable = bootableInputOf(request)
+    return planBootableOf(this.#clouds, parseReference(thing), { ...options, bootable, disk })
   }
 
   /** File to file, any format to any format. */
   convertImage(
     input: string,
     output: string,
-    { inputFormat, allowBacking = false, verify = false, ...file }: ConvertRequest = {},
+    { inputFormat, allowBacking = false, disk, verify = false, ...file }: ConvertRequest = {},
   ): OperationHandle<StoredFile> {
     return this.#runner.start<StoredFile>('convert', {
-      input: { path: resolve(input), ...(inputFormat ? { format: inputFormat } : {}), allowBacking },
+      input: {
+        path: resolve(input),
+        ...(inputFormat ? { format: inputFormat } : {}),
+        ...(disk ? { disk } : {}),
+        allowBacking,
+      },
       output: outputFile(output, file),
       verify,
     })
@@ -249,10 +269,15 @@ export class Imagewright {
 
   /** A disk-image file as an image of a cloud; `target` is `CLOUD:NAME`. */
   uploadImage(path: string, target: string, request: UploadRequest = {}): OperationHandle<StoredImage> {
-    const { inputFormat, allowBacking = false, clean, storage, ...record } = request
+    const { inputFormat, allowBacking = false, disk, clean, storage, ...record } = request
     const { cloud, thing } = parseCloudReference(target)
     return this.#runner.start<StoredImage>('upload', {
-      file: { path: resolve(path), ...(inputFormat ? { format: inputFormat } : {}), allowBacking },
+      file: {
+        path: resolve(path),
+        ...(inputFormat ? { format: inputFormat } : {}),
+        ...(disk ? { disk } : {}),
+        allowBacking,
+      },
       cloud,
       name: thing,
       clean: clean ? parseRequest(cleaningInput, clean) : null,
@@ -414,13 +439,22 @@ function migrateInput(
   }
 }
 
+function bootableInputOf({ kernel, ramdisk, grubFolder, ...rest }: BootableRequest): BootableInput {
+  return parseRequest(bootableInput, {
+    ...rest,
+    ...(kernel === undefined ? {} : { kernel: parseReference(kernel) }),
+    ...(ramdisk === undefined ? {} : { ramdisk: parseReference(ramdisk) }),
+    ...(grubFolder === undefined ? {} : { grubFolder: resolve(grubFolder) }),
+  })
+}
+
 function outputFile(path: string, { format, ...rest }: FileRequest): FileInput {
   const file = parseRequest(fileInput, {
     ...rest,
     path: resolve(path),
     format: format ?? outputFormatOf(path),
   })
-  checkCompression(file)
+  checkWriteOptions(file)
   return file
 }
 

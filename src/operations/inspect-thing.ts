@@ -4,8 +4,10 @@ import { dirname, join } from 'node:path'
 import type { AbortOptions } from '../core/abort.ts'
 import { ImagewrightError } from '../core/errors.ts'
 import type { Disk } from '../disk/disk.ts'
-import { type CheckedDisk, openCheckedDisk } from '../disk/open-disk.ts'
-import { type CheckImageOptions, checkImage, type SafetyVerdict } from '../disk/safety/check-image.ts'
+import { DiskError } from '../disk/errors.ts'
+import { type CheckedDisk, type JudgedDisk, openCheckedDisk, openJudgedDisk } from '../disk/open-disk.ts'
+import type { Appliance } from '../disk/ova/appliance.ts'
+import type { SafetyCheckResult, SafetyVerdict } from '../disk/safety/verdict.ts'
 import type { CleaningPlan } from '../guest/cleaning/plan.ts'
 import { planCleaning } from '../guest/cleaning/plan-cleaning.ts'
 import { type GuestInspection, inspectGuest } from '../guest/inspect/inspect-guest.ts'
@@ -15,14 +17,17 @@ import type { CleaningInput } from './cleaning-input.ts'
 import type { CloudAccess } from './cloud-access.ts'
 import { OperationError } from './errors.ts'
 import { findImage } from './find.ts'
+import { declaredFormat } from './open-image-disk.ts'
 import { formatReference, type Reference } from './reference.ts'
 import { withGuest } from './with-guest.ts'
 
 export interface InspectOptions extends AbortOptions {
   /** What it is declared to be; told by its content otherwise. */
   format?: string
-  /** Follow a backing file and an external data file in the same folder; for files only. */
+  /** Follow a backing file, an external data file and the files of an appliance in the same folder; for files only. */
   allowBacking?: boolean
+  /** Of an appliance: its number from 1, its id, or the name of its file; the first when absent. */
+  disk?: string
 }
 
 export interface Inspection {
@@ -36,6 +41,10 @@ export interface Inspection {
   /** Bytes of the guest's disk that hold data. */
   readonly dataSize: number | null
   readonly safety: SafetyVerdict
+  /** What it says about itself, when it is an appliance. */
+  readonly appliance: Appliance | null
+  /** Whether the files of an appliance have the digests of its manifest; null where there is none. */
+  readonly manifest: 'matches' | 'differs' | 'not compared' | null
   /** What is inside; null when the image is refused or holds nothing that is understood. */
   readonly guest: GuestInspection | null
   /** Why `guest` is null although the image is accepted. */
@@ -44,7 +53,8 @@ export interface Inspection {
 
 /**
  * Looks at an image without changing it: format, safety verdict, partitions, file systems and the system inside. Reads
- * only the parts it needs, so a remote image is not downloaded. A refused image is described, not opened.
+ * only the parts it needs, so a remote image is not downloaded; the digests of an appliance that is a file are compared, which
+ * reads all of it, and a compressed image is decompressed. A refused image is described, not opened.
  */
 export async function inspectThing(
   clouds: CloudAccess,
@@ -52,32 +62,82 @@ export async function inspectThing(
   options: InspectOptions = {},
 ): Promise<Inspection> {
   const { signal } = options
-  const allowOtherFiles = options.allowBacking === true && reference.kind === 'file'
-  const { source, format } = await openSource(clouds, reference, options)
-  const safety = await checkAndKeepOpen(source, { ...(format ? { format } : {}), allowOtherFiles, signal })
+  const { size, verdict, appliance, checked } = await judgeThing(clouds, reference, options)
   const described = {
     reference: formatReference(reference),
-    format: safety.format,
-    size: source.size,
-    safety,
+    format: verdict.format,
+    size,
+    safety: verdict,
+    appliance,
+    manifest: null,
+    virtualSize: null,
+    dataSize: null,
+    guest: null,
+    guestProblem: null,
   }
-  if (!safety.accepted) {
-    await source.close()
-    return { ...described, virtualSize: null, dataSize: null, guest: null, guestProblem: null }
-  }
-  await using checked = await openCheckedDisk(source, {
-    format: safety.format,
-    ...(allowOtherFiles ? { allowOtherFilesWithin: dirname(reference.path) } : {}),
-    signal,
-  })
-  const { disk } = checked
-  const { guest, guestProblem } = await lookInside(disk, { signal })
-  return {
+  if (!checked) return described
+  await using opened = checked
+  const { disk } = opened
+  const inside = {
     ...described,
     virtualSize: disk.size,
     dataSize: await dataSize(disk, { signal }),
-    guest,
-    guestProblem,
+    ...(await lookInside(disk, { signal })),
+  }
+  // Last: nothing of the disk can be read any more after it.
+  const { manifest, checks } = await compareManifest(opened, { signal })
+  const accepted = !checks.some(({ outcome }) => outcome === 'refused')
+  return { ...inside, manifest, safety: { ...opened.verdict, accepted, checks } }
+}
+
+interface JudgedThing extends JudgedDisk {
+  /** Bytes of the container. */
+  readonly size: number
+}
+
+/** Of an appliance with several disks the first is looked into, since all of it is described. */
+async function judgeThing(
+  clouds: CloudAccess,
+  reference: Reference,
+  options: InspectOptions,
+): Promise<JudgedThing> {
+  const judge = async (wish: string | undefined): Promise<JudgedThing> => {
+    const { source, format } = await openSource(clouds, reference, options)
+    const { size } = source
+    const judged = await openJudgedDisk(source, {
+      ...(format ? { format } : {}),
+      ...(options.allowBacking === true && reference.kind === 'file'
+        ? { allowOtherFilesWithin: dirname(reference.path) }
+        : {}),
+      disk: wish,
+      access: 'random',
+      signal: options.signal,
+    })
+    return { ...judged, size }
+  }
+  const judged = await judge(options.disk)
+  const first = judged.appliance?.disks.find(({ file }) => file !== null)
+  const isUndecided = judged.verdict.checks.some(({ code }) => code === 'IMAGE_DISK_NOT_CHOSEN')
+  return isUndecided && options.disk === undefined && first ? judge(String(first.number)) : judged
+}
+
+/** The digests of an appliance on this machine are compared; one that is far away would have to be downloaded for it. */
+async function compareManifest(
+  { ownProof, appliance, source, verdict: { checks } }: CheckedDisk,
+  { signal }: AbortOptions,
+): Promise<{ manifest: Inspection['manifest']; checks: readonly SafetyCheckResult[] }> {
+  if (!appliance?.manifest || !ownProof) return { manifest: null, checks }
+  if (!source.dataRanges) return { manifest: 'not compared', checks }
+  try {
+    await ownProof.prove({ signal })
+    return { manifest: 'matches', checks }
+  } catch (error) {
+    if (!(error instanceof DiskError) || error.code !== 'IMAGE_DIGEST_MISMATCH') throw error
+    const { code, message } = error
+    return {
+      manifest: 'differs',
+      checks: [...checks, { name: 'ova.digests', outcome: 'refused', code, message }],
+    }
   }
 }
 
@@ -96,13 +156,14 @@ export async function planCleaningOf(
   })
 }
 
-async function openReference(
+/** The disk of an image or file, after its safety check, to be looked into anywhere. */
+export async function openReference(
   clouds: CloudAccess,
   reference: Reference,
-  options: AbortOptions,
+  { disk, signal }: AbortOptions & { disk?: string | undefined },
 ): Promise<CheckedDisk> {
-  const { source, format } = await openSource(clouds, reference, options)
-  return openCheckedDisk(source, { ...(format ? { format } : {}), signal: options.signal })
+  const { source, format } = await openSource(clouds, reference, { signal })
+  return openCheckedDisk(source, { ...(format ? { format } : {}), disk, access: 'random', signal })
 }
 
 async function openSource(
@@ -114,23 +175,11 @@ async function openSource(
   const cloud = await clouds.get(reference.cloud)
   const image = await findImage(cloud, reference.thing, { signal })
   const source = await cloud.images.open(image.id, { signal })
-  if (isRandomAccess(source)) return { source, format: format ?? image.format ?? undefined }
+  if (isRandomAccess(source)) return { source, format: format ?? declaredFormat(image) }
   await source.close()
   throw new OperationError('INPUT_INVALID', `${cloud.name} does not give parts of an image.`, {
     hint: 'Download the image first and look at the file.',
   })
-}
-
-async function checkAndKeepOpen(
-  source: RandomAccessSource,
-  options: CheckImageOptions,
-): Promise<SafetyVerdict> {
-  try {
-    return await checkImage(source, options)
-  } catch (error) {
-    await source.close()
-    throw error
-  }
 }
 
 async function lookInside(
@@ -150,7 +199,8 @@ async function lookInside(
   })
 }
 
-async function withWorkFolder<T>(use: (workFolder: string) => Promise<T>): Promise<T> {
+/** A folder for what is not a job, which goes away afterwards. */
+export async function withWorkFolder<T>(use: (workFolder: string) => Promise<T>): Promise<T> {
   const workFolder = await mkdtemp(join(tmpdir(), 'imagewright-'))
   try {
     return await use(workFolder)

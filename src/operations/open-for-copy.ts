@@ -3,7 +3,7 @@ import type { JobContext } from '../jobs/job.ts'
 import type { Environment } from './environment.ts'
 import { openImageDisk, type SourceDisk, type SourceProofMode } from './open-image-disk.ts'
 import { spoolSource } from './spool-source.ts'
-import { openStreamedContainer } from './streamed-container.ts'
+import { isKnownByHead, openStreamedContainer } from './streamed-container.ts'
 
 export interface OpenForCopy {
   cloud: Cloud
@@ -14,8 +14,8 @@ export interface OpenForCopy {
 }
 
 /**
- * The disk of an image for a job that reads all of it. Where the server gives no ranges, a copy byte for byte streams,
- * and everything else goes through a temporary file.
+ * The disk of an image for a job that reads all of it. Where the server gives no ranges, a copy byte for byte streams
+ * if its format allows it, and everything else goes through a temporary file.
  */
 export function openForCopy(
   environment: Environment,
@@ -28,7 +28,7 @@ export function openForCopy(
     proof: verbatim ? 'full' : proof,
     signal,
     unranged: (source, image) =>
-      verbatim
+      verbatim && isKnownByHead(image)
         ? openStreamedContainer(source, image, { signal })
         : spoolSource(environment, context, { source, image }),
   })

@@ -127,7 +127,7 @@ export function imageCorrupt(name: string, what: string): CloudError {
 /** The container of an image, after its safety check. Takes the source over. */
 export async function openContainer(
   source: RandomAccessSource,
-  image: Pick<CloudImage, 'format'>,
+  image: StoredAs,
   { signal }: AbortOptions,
 ): Promise<CheckedDisk> {
   const { format } = image
@@ -138,15 +138,22 @@ export async function openContainer(
   try {
     assertOpaque(await probeFormat(source, { signal }), { name: source.name, format })
     const disk = await openRaw(source)
-    const verdict = { accepted: true, format, virtualSize: null, checks: [] }
-    return { disk, format, verdict, source, [Symbol.asyncDispose]: () => disk.close() }
+    const verdict = { accepted: true, format, wrapping: [], virtualSize: null, checks: [] }
+    return { disk, format, wrapping: [], verdict, source, [Symbol.asyncDispose]: () => disk.close() }
   } catch (error) {
     await source.close()
     throw error
   }
 }
 
-/** What the content is to be read as: an AMI is the raw file system of a machine whose kernel is an image of its own. */
-export function declaredFormat({ format }: Pick<CloudImage, 'format'>): string | undefined {
+/** How a cloud says that the data of an image are stored. */
+export type StoredAs = Pick<CloudImage, 'format'> & Partial<Pick<CloudImage, 'container'>>
+
+/**
+ * What the content is to be read as: an AMI is the raw file system of a machine whose kernel is an image of its own, and of an
+ * appliance the cloud says the format of its disk.
+ */
+export function declaredFormat({ format, container }: StoredAs): string | undefined {
+  if (container === 'ova') return 'ova'
   return format === 'ami' ? 'raw' : (format ?? undefined)
 }

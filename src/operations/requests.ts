@@ -39,11 +39,30 @@ export interface MigrateImageRequest {
 
 export interface ExportRequest extends FileRequest {
   clean?: Partial<CleaningInput> | null
+  /** Of a file that is an appliance: its number from 1, its id, or the name of its file. */
+  disk?: string
+  /** null or absent: as the disk is. */
+  bootable?: BootableRequest | null
+}
+
+/** How a disk is made one that starts by itself; everything has a default. */
+export interface BootableRequest {
+  /** The machines it is for; both, or what an ordinary disk is laid out for already, when absent. */
+  firmware?: 'bios' | 'uefi' | 'both'
+  /** Where the image has none: files, or `CLOUD:IMAGE`. */
+  kernel?: string
+  ramdisk?: string
+  /** Bytes the disk is to have, where one is made around a file system. */
+  growTo?: number
+  /** Has the files of GRUB; `/usr/lib/grub` when absent. */
+  grubFolder?: string
 }
 
 export interface ConvertRequest extends FileRequest {
   inputFormat?: string
   allowBacking?: boolean
+  /** Of an appliance: its number from 1, its id, or the name of its file. */
+  disk?: string
   verify?: boolean
 }
 
@@ -63,6 +82,8 @@ export interface CleanStoredImageRequest {
 export interface UploadRequest extends RecordRequest {
   inputFormat?: string
   allowBacking?: boolean
+  /** Of an appliance: its number from 1, its id, or the name of its file. */
+  disk?: string
   clean?: Partial<CleaningInput> | null
   storage?: StorageRequest
 }

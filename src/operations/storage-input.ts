@@ -7,6 +7,8 @@ export const visibilities = ['private', 'shared', 'community', 'public'] as cons
 export const storageInput = z.strictObject({
   /** Container format; the cloud's preferred one when absent. */
   format: z.enum(outputFormats).optional(),
+  /** A kind of the format; the usual one when absent. */
+  subformat: z.string().optional(),
   compression: z.enum(['zlib', 'zstd']).optional(),
   visibility: z.enum(visibilities).default('private'),
   members: z.array(z.string()).default([]),

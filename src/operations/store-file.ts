@@ -1,11 +1,14 @@
 import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
+import { basename } from 'node:path'
 import { z } from 'zod'
-import type { AbortOptions } from '../core/abort.ts'
 import type { Plain } from '../core/json.ts'
 import { contentDigest, digestWhileReading } from '../disk/content-digest.ts'
+import type { Disk } from '../disk/disk.ts'
 import { type CheckedDisk, openCheckedDisk } from '../disk/open-disk.ts'
+import type { UnwrapWishes } from '../disk/wrapping/wrapping.ts'
 import { type OutputFormat, outputFormats, writeDisk } from '../disk/write-disk.ts'
+import type { BootableReport } from '../guest/bootable/bootable.ts'
 import type { CleaningReport } from '../guest/cleaning/report.ts'
 import type { JobContext } from '../jobs/job.ts'
 import { outputExists } from '../transfer/errors.ts'
@@ -14,18 +17,27 @@ import { openFileSource } from '../transfer/file-source.ts'
 import { hashingSink } from '../transfer/hashing-sink.ts'
 import { cleanOnTheWay } from './clean-on-the-way.ts'
 import type { CleaningInput } from './cleaning-input.ts'
+import { describeAppliance, isAppliance } from './describe-appliance.ts'
+import { diskForOutput } from './disk-for-output.ts'
 import type { Environment } from './environment.ts'
 import { OperationError } from './errors.ts'
-import { proofOf } from './open-image-disk.ts'
+import { type MachineInput, machineInput } from './machine-input.ts'
+import type { BootableDisk } from './make-bootable.ts'
 import { progressOf } from './progress.ts'
+import { beginPass, proveSource } from './prove-source.ts'
+import { unwrappingIn } from './unwrapping.ts'
 
 /** How a disk is written to a file, as a job keeps it. */
 export const fileInput = z.strictObject({
   path: z.string(),
   format: z.enum(outputFormats),
+  /** A kind of the format; the usual one when absent. */
+  subformat: z.string().optional(),
   compression: z.enum(['zlib', 'zstd']).optional(),
   level: z.number().int().optional(),
   clusterSize: z.number().int().optional(),
+  /** Of an appliance: what it says about its machine, beside what the guest inside shows. */
+  machine: machineInput.optional(),
   /** Digest of the file's bytes to give in the result, computed while they are written. */
   checksum: z.enum(['md5', 'sha1', 'sha256', 'sha512']).optional(),
   overwrite: z.boolean().default(false),
@@ -37,10 +49,16 @@ export type FileInput = z.infer<typeof fileInput>
 
 export interface StoreFileOptions {
   file: FileInput
-  openSource: (options: AbortOptions) => Promise<CheckedDisk>
+  openSource: (wishes: UnwrapWishes) => Promise<CheckedDisk>
   clean: CleaningInput | null
+  /** Make the disk one that starts by itself, after the cleaning. */
+  makeBootable?: ((disk: Disk) => Promise<BootableDisk>) | null
   /** Read everything back and compare before the name appears. */
   verify: boolean
+  /** What the disk comes from, for people: `CLOUD:NAME`, or the name of a file without its folders. */
+  origin: string
+  /** A name of the source for people, where it has one beside its file's. */
+  name?: string
 }
 
 export type StoredFile = {
@@ -52,6 +70,8 @@ export type StoredFile = {
   readonly contentDigest: string | null
   readonly checksum: { readonly algorithm: string; readonly value: string } | null
   readonly cleaning: Plain<CleaningReport> | null
+  /** What was done so that it starts by itself; null when nothing was asked for. */
+  readonly bootable: Plain<BootableReport> | null
 }
 
 /**
@@ -75,12 +95,15 @@ export function refuseTakenFile({ path, overwrite }: FileInput): void {
 async function writeFile(
   environment: Environment,
   context: JobContext,
-  { file, openSource, clean, verify }: StoreFileOptions,
+  { file, openSource, clean, makeBootable, verify, origin, name }: StoreFileOptions,
 ): Promise<StoredFile> {
   const { signal } = context
   refuseTakenFile(file)
-  await using source = await openSource({ signal })
+  // Cleaning and what starts the guest look around in it, and an appliance describes it.
+  const access = clean || makeBootable || isAppliance(file.format) ? 'random' : 'sequential'
+  await using source = await openSource(await unwrappingIn(environment, context, access))
   await using cleaned = await cleanOnTheWay(environment, context, { disk: source.disk, clean })
+  await using bootable = (await makeBootable?.(cleaned.disk)) ?? null
   const key = `${context.jobId}-file`
   const earlier = await context.ledger.intend({
     kind: 'file',
@@ -93,16 +116,29 @@ async function writeFile(
   await context.ledger.created(key, sink.temporaryPath)
   const hashing = file.checksum ? hashingSink(sink, [file.checksum]) : null
   try {
-    await using digested = verify ? digestWhileReading(cleaned.disk) : null
+    const disk = diskForOutput(context, bootable?.disk ?? cleaned.disk, writeOptions(file))
+    await using digested = verify ? digestWhileReading(disk) : null
     const onProgress = progressOf(context, 'write', `Writing ${file.path}`)
-    const proof = proofOf(source)
-    const passes = proof?.beginPass({ signal, onProgress }) ?? false
-    await writeDisk(digested?.disk ?? cleaned.disk, hashing ?? sink, {
+    const appliance = isAppliance(file.format)
+      ? await describeAppliance(disk, {
+          path: file.path,
+          wishes: { ...firmwareOf(bootable?.report), ...file.machine },
+          source: source.appliance ?? null,
+          name,
+          provenance: [`Made by Imagewright from ${origin}, job ${context.jobId}.`],
+          signal,
+        })
+      : null
+    const passes = beginPass(source, { signal, onProgress })
+    await writeDisk(digested?.disk ?? disk, hashing ?? sink, {
       ...writeOptions(file),
+      ...(appliance && {
+        appliance: { ...appliance, ...(digested && { contentDigest: () => digested.digest({ signal }) }) },
+      }),
       signal,
       ...(passes ? {} : { onProgress }),
     })
-    await proof?.prove({ signal })
+    await proveSource(source, { signal })
     const digests = hashing ? await hashing.digests() : {}
     const expected = digested ? await digested.digest() : null
     if (expected) await verifyFile(context, sink.temporaryPath, { file, expected })
@@ -112,15 +148,22 @@ async function writeFile(
     return {
       path: file.path,
       format: file.format,
-      virtualSize: cleaned.disk.size,
+      virtualSize: disk.size,
       contentDigest: expected,
       checksum: file.checksum && value ? { algorithm: file.checksum, value } : null,
       cleaning: cleaned.report,
+      bootable: bootable?.report ?? null,
     }
   } catch (error) {
     await (hashing ?? sink).abort()
     throw error
   }
+}
+
+/** Where a disk was made for one kind of machine, that is the machine. */
+function firmwareOf(report: Plain<BootableReport> | undefined): Pick<MachineInput, 'firmware'> {
+  const [only, ...others] = report?.firmware ?? []
+  return only === undefined || others.length > 0 ? {} : { firmware: only }
 }
 
 async function verifyFile(
@@ -131,10 +174,12 @@ async function verifyFile(
   const { signal } = context
   const source = await openFileSource(path, { signal })
   await using written = await openCheckedDisk(source, { format: file.format, signal })
+  beginPass(written, { signal })
   const actual = await contentDigest(written.disk, {
     signal,
     onProgress: progressOf(context, 'verify', `Verifying ${file.path}`),
   })
+  await proveSource(written, { signal })
   if (actual !== expected) {
     throw new OperationError('VERIFICATION_FAILED', `${file.path} does not read back as it was written.`, {
       hint: 'Check the disk it was written to; nothing has appeared under that name.',
@@ -146,6 +191,8 @@ async function verifyFile(
 export function writeOptions(file: FileInput) {
   return {
     format: file.format,
+    fileName: basename(file.path),
+    ...(file.subformat ? { subformat: file.subformat } : {}),
     ...(file.compression ? { compression: file.compression } : {}),
     ...(file.level === undefined ? {} : { level: file.level }),
     ...(file.clusterSize === undefined ? {} : { clusterSize: file.clusterSize }),

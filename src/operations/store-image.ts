@@ -1,6 +1,6 @@
 import type { Cloud, CloudImage, ImageMember } from '../clouds/cloud.ts'
-import type { AbortOptions } from '../core/abort.ts'
 import type { CheckedDisk } from '../disk/open-disk.ts'
+import type { UnwrapWishes } from '../disk/wrapping/wrapping.ts'
 import { isOutputFormat, type OutputFormat } from '../disk/write-disk.ts'
 import type { JobContext } from '../jobs/job.ts'
 import { bootTest } from './boot-test.ts'
@@ -16,7 +16,7 @@ import { type WrittenImage, writeImage } from './write-image.ts'
 export interface StoreImageOptions {
   target: Cloud
   name: string
-  openSource: (options: AbortOptions) => Promise<CheckedDisk>
+  openSource: (wishes: UnwrapWishes) => Promise<CheckedDisk>
   clean: CleaningInput | null
   /** Store the container byte for byte instead of writing a new one; not together with `clean`. */
   verbatim?: boolean

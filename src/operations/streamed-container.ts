@@ -16,10 +16,15 @@ import { declaredFormat, imageCorrupt, provingDigests, type SourceDisk } from '.
 /** A qcow2 header takes at most one cluster, and those have at most 2 MiB. */
 const headBytes = 2 * MiB
 
+/** Whether the beginning of an image of this format says what has to be known before it is copied. */
+export function isKnownByHead({ format }: CloudImage): boolean {
+  return format !== null && (isOpaque(format) || ['raw', 'ami', 'qcow2'].includes(format))
+}
+
 /**
- * An image whose server gives no ranges, for a copy byte for byte: only its beginning can be looked at before the rest
- * passes. Format, header, and references to other files are checked; tables and the disk inside are not.
- * Its stream can be taken once. Takes the source over.
+ * An image whose server gives no ranges, for a copy byte for byte, of a format that `isKnownByHead`: only its beginning
+ * can be looked at before the rest passes. Format, header, and references to other files are checked; tables and the disk
+ * inside are not. Its stream can be taken once. Takes the source over.
  * @throws DiskError as `openCheckedDisk` for what the beginning shows; CloudError `IMAGE_CORRUPT` at the end of the stream
  */
 export async function openStreamedContainer(
@@ -44,7 +49,8 @@ export async function openStreamedContainer(
     return {
       disk: { size: virtualSize, extents: unreadable, read: unreadable, close },
       format,
-      verdict: { accepted: true, format, virtualSize, checks: [] },
+      wrapping: [],
+      verdict: { accepted: true, format, wrapping: [], virtualSize, checks: [] },
       source: { name: source.name, size, read: unreadable, stream: () => rejoined(head, bytes), close },
       proof: Object.keys(digests).length > 0 ? 'full' : 'unproved',
       digests,
@@ -111,12 +117,12 @@ async function checkHead(
     return { format: image.format, virtualSize: size }
   }
   const { format, results } = checkFormat(probe, declaredFormat(image))
-  assertAccepted({ accepted: false, format: 'unknown', virtualSize: null, checks: results }, name)
+  assertAccepted({ checks: results }, name)
   if (format === null) throw new Error(`${name} has no format and was not refused.`)
   if (format === 'raw') return { format, virtualSize: size }
   const header = await readQcow2Header(headSource(head, { name, size }), { signal })
   const checks = checkQcow2Header(header, { allowOtherFiles: false, limits: defaultLimits, fileSize: size })
-  assertAccepted({ accepted: false, format, virtualSize: header.size, checks }, name)
+  assertAccepted({ checks }, name)
   return { format, virtualSize: header.size }
 }
 

@@ -3,6 +3,9 @@ import { z } from 'zod'
 import type { Cloud } from '../clouds/cloud.ts'
 import type { AbortOptions } from '../core/abort.ts'
 import type { CheckedDisk } from '../disk/open-disk.ts'
+import { probeFormat } from '../disk/probe.ts'
+import type { UnwrapWishes } from '../disk/wrapping/wrapping.ts'
+import { isCompression } from '../disk/wrapping/wrappings.ts'
 import type { OperationDefinition } from '../jobs/operation-definition.ts'
 import { openFileSource } from '../transfer/file-source.ts'
 import { checkCleaning, checkStorage, unsupported } from './check-request.ts'
@@ -47,13 +50,13 @@ export function uploadImageOperation(
         checkStorage(cloud, storage)
         checkFormat(cloud, input)
         if (!storage.allowDuplicateName) await refuseTakenName(cloud, name, { signal })
-        await using source = await openUpload(input, { signal })
-        return source.format
+        return formatOf(input, { signal })
       })
       return storeImage(environment, context, {
         target: cloud,
         name,
-        openSource: (options) => openUpload({ record, file: { ...input.file, format } }, options),
+        openSource: (wishes) =>
+          openUpload({ record, file: { ...input.file, ...(format === null ? {} : { format }) } }, wishes),
         clean,
         ...containerOf(cloud, input, format),
         ...describedBy(record),
@@ -74,6 +77,7 @@ function checkFormat(cloud: Cloud, { record, clean, storage, file }: UploadImage
   if (!formats.includes(diskFormat)) throw unsupported(cloud, `the format "${diskFormat}"`, formats)
   const changes = {
     '--clean': clean,
+    '--subformat': storage.subformat,
     '--compress': storage.compression,
     '--format': storage.format,
     '--allow-backing': file.allowBacking,
@@ -85,9 +89,36 @@ function checkFormat(cloud: Cloud, { record, clean, storage, file }: UploadImage
   })
 }
 
+/**
+ * The format of the file after its safety check. Null for a compressed one, which is never stored as it is, and would have to
+ * be decompressed for that: it is checked when it is written.
+ */
+async function formatOf(input: UploadImageInput, options: AbortOptions): Promise<string | null> {
+  const { file, record } = input
+  if (
+    file.format === undefined &&
+    record.diskFormat === undefined &&
+    (await isCompressed(file.path, options))
+  ) {
+    return null
+  }
+  await using source = await openUpload(input, options)
+  return source.format
+}
+
+async function isCompressed(path: string, options: AbortOptions): Promise<boolean> {
+  const source = await openFileSource(path, options)
+  try {
+    const { format } = await probeFormat(source, options)
+    return format !== null && isCompression(format)
+  } finally {
+    await source.close()
+  }
+}
+
 async function openUpload(
   { file, record: { diskFormat } }: Pick<UploadImageInput, 'file' | 'record'>,
-  options: AbortOptions,
+  options: UnwrapWishes,
 ): Promise<CheckedDisk> {
   if (diskFormat === undefined) return openDiskFile(file, options)
   return openContainer(await openFileSource(file.path, options), { format: diskFormat }, options)
@@ -96,11 +127,13 @@ async function openUpload(
 function containerOf(
   cloud: Cloud,
   { file, clean, record, storage }: UploadImageInput,
-  format: string,
+  format: string | null,
 ): Pick<StoreImageOptions, 'verbatim' | 'format' | 'storage'> {
   if (record.diskFormat !== undefined) return { verbatim: true, format: record.diskFormat, storage }
   const verbatim =
+    format !== null &&
     !clean &&
+    !storage.subformat &&
     !storage.compression &&
     !file.allowBacking &&
     (storage.format ?? format) === format &&

@@ -19,6 +19,7 @@ import { recordImage, refuseTakenName } from './record-image.ts'
 import { storageInput } from './storage-input.ts'
 import { publishImage, type StoredImage, type StoreImageOptions } from './store-image.ts'
 import { verifyStoredImage } from './verify-stored-image.ts'
+import { warnOfLateFormat } from './warn-of-late-format.ts'
 
 const uploadStreamInput = z.strictObject({
   /** Name under which the stream is offered. */
@@ -121,6 +122,8 @@ async function send(
   }
   using peeked = await peekStream(stream, { length: headLength, signal })
   const format = declared ?? formatOf(peeked.head)
+  const subformat = isVhdByHead(peeked.head) ? 'dynamic' : 'fixed'
+  warnOfLateFormat(context, { target, name, format, subformat })
   const { id, skipped } = await recordImage(context, options, format)
   const onProgress = progressOf(context, `write-${id}`, `Uploading to ${target.name}:${name}`)
   let digests: Digests = {}
@@ -145,6 +148,11 @@ async function send(
     { signal, ...(size === undefined ? {} : { size }) },
   )
   return { id, skipped, digests }
+}
+
+/** A fixed VHD begins with its disk. */
+function isVhdByHead(head: Buffer): boolean {
+  return probeBytes({ head, tail: Buffer.alloc(0), size: head.length }).format === 'vhd'
 }
 
 /** What the beginning of a stream says it is. The check afterwards sees all of it. */

@@ -15,7 +15,7 @@ export interface WorkFolder extends AsyncDisposable {
 export async function openWorkFolder(
   environment: Environment,
   context: JobContext,
-  purpose: 'work' | 'source' = 'work',
+  purpose: 'work' | 'source' | 'boot' = 'work',
 ): Promise<WorkFolder> {
   const name = purpose === 'work' ? context.jobId : `${context.jobId}-${purpose}`
   const path = join(environment.config.folders.state, 'work', name)

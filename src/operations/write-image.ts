@@ -10,12 +10,16 @@ import type { JobContext } from '../jobs/job.ts'
 import { type Digests, digestAlgorithms } from '../transfer/digests.ts'
 import { hashingSink } from '../transfer/hashing-sink.ts'
 import { cleanOnTheWay } from './clean-on-the-way.ts'
+import { diskForOutput } from './disk-for-output.ts'
 import type { Environment } from './environment.ts'
 import { OperationError } from './errors.ts'
 import { proofOf, type SourceProof } from './open-image-disk.ts'
 import { progressOf } from './progress.ts'
+import { beginPass, proveSource } from './prove-source.ts'
 import { skipFreeSpace } from './skip-free-space.ts'
 import type { StoreImageOptions } from './store-image.ts'
+import { unwrappingIn } from './unwrapping.ts'
+import { warnOfLateFormat } from './warn-of-late-format.ts'
 
 export type WrittenImage = {
   /** SHA-256 of what the guest sees, independent of the container format; null when stored byte for byte. */
@@ -48,7 +52,8 @@ export async function writeImage(
   context: JobContext,
   options: WriteImageOptions,
 ): Promise<WriteOutcome> {
-  await using source = await options.openSource({ signal: context.signal })
+  const wishes = await unwrappingIn(environment, context, options.clean ? 'random' : 'sequential')
+  await using source = await options.openSource(wishes)
   if (proofOf(source)?.proof === 'unproved') {
     context.emit({
       type: 'warning',
@@ -56,7 +61,10 @@ export async function writeImage(
       message: `The cloud has recorded no checksum for ${source.source.name}: what was read cannot be compared.`,
     })
   }
-  return options.verbatim
+  const { target, name, format, verbatim, storage } = options
+  const subformat = verbatim ? source.verdict.subformat : storage.subformat
+  warnOfLateFormat(context, { target, name, format, subformat })
+  return verbatim
     ? await copyContainer(context, options, source)
     : await writeContainer(environment, context, { ...options, source })
 }
@@ -70,28 +78,29 @@ async function writeContainer(
   const { signal } = context
   if (!isOutputFormat(format)) throw new Error(`The format ${format} cannot be written.`)
   await using view = await viewOf(environment, context, options)
-  await using digested = digestWhileReading(view.disk)
+  const container = { format, ...(storage.subformat ? { subformat: storage.subformat } : {}) }
+  const disk = diskForOutput(context, view.disk, container)
+  await using digested = digestWhileReading(disk)
   const onProgress = progressOf(context, `write-${id}`, `Writing ${target.name}:${options.name}`)
-  const proof = proofOf(source)
-  const passes = proof?.beginPass({ signal, onProgress }) ?? false
+  const passes = beginPass(source, { signal, onProgress })
   const image = await target.images.upload(
     id,
     async (sink) => {
       await writeDisk(digested.disk, sink, {
-        format,
+        ...container,
         ...(storage.compression ? { compression: storage.compression } : {}),
         signal,
         ...(passes ? {} : { onProgress }),
       })
-      await proof?.prove({ signal })
+      await proveSource(source, { signal })
     },
-    { signal, ...(format === 'raw' ? { size: view.disk.size } : {}) },
+    { signal, ...(format === 'raw' ? { size: disk.size } : {}) },
   )
-  await setMinimumDisk(context, options, view.disk.size)
+  await setMinimumDisk(context, options, disk.size)
   return {
     contentDigest: await digested.digest(),
     containerDigest: null,
-    sourceProof: proof?.proof ?? null,
+    sourceProof: proofOf(source)?.proof ?? null,
     freeSpaceLeftOut: view.freeSpaceLeftOut,
     cleaning: view.report,
     proved: provesItself(options, image),

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { presentBootable } from '../../src/cli/render/bootable.ts'
 import { presentOperations, presentPlan, presentReport } from '../../src/cli/render/cleaning.ts'
 import { presentCreatePlan } from '../../src/cli/render/create-plan.ts'
 import { formatEvent } from '../../src/cli/render/format-event.ts'
@@ -146,6 +147,22 @@ describe('a hostile name does no harm', () => {
           contentDigest: null,
           checksum: null,
           cleaning: report,
+          bootable: null,
+        }),
+    ],
+    [
+      'in a report of what makes a disk bootable',
+      () =>
+        presentBootable({
+          action: 'wrap',
+          firmware: ['bios'],
+          scheme: 'mbr',
+          size: 1,
+          partitions: [{ number: 1, purpose: hostile, offset: 0, length: 1 }],
+          kernel: { version: hostile, image: hostile, ramdisk: hostile },
+          findings: [hostile],
+          changes: [hostile],
+          warnings: [{ code: 'BOOT_KERNEL_PASSED_OVER', message: hostile }],
         }),
     ],
     [
@@ -313,10 +330,36 @@ const inspection: Parameters<typeof presentInspection>[0] = {
   dataSize: 1,
   safety: {
     accepted: true,
+    wrapping: [],
     format: 'raw',
     virtualSize: 1,
     checks: [{ name: 'partition-table', outcome: 'warning', message: hostile }],
   },
+  appliance: {
+    machines: [
+      {
+        name: hostile,
+        cpus: 1,
+        memory: 1,
+        firmware: 'bios',
+        os: hostile,
+        vmwareOs: hostile,
+        hardware: hostile,
+        product: hostile,
+        version: hostile,
+        vendor: hostile,
+        annotation: hostile,
+        nics: [{ model: hostile, network: hostile }],
+        disks: [{ diskId: 'x', controller: hostile }],
+      },
+    ],
+    disks: [
+      { number: 1, id: 'x', file: hostile, fileSize: 1, capacity: 1, isCompressed: true, isChosen: true },
+    ],
+    manifest: { algorithms: ['sha256'], files: 1, missing: [hostile] },
+    isSigned: true,
+  },
+  manifest: 'matches',
   guestProblem: { code: 'X', message: hostile },
   guest: {
     partitionScheme: 'gpt',

@@ -56,6 +56,10 @@ describeWith(['mke2fs', 'e2fsck', 'debugfs'], 'disk-image files and stored image
     { format: 'qcow2', compression: 'zstd', level: 1 },
     { format: 'qcow2', compression: 'zlib', clusterSize: 4096 },
     { format: 'raw' },
+    { format: 'vdi' },
+    { format: 'vdi', subformat: 'fixed' },
+    { format: 'vhd' },
+    { format: 'vhd', subformat: 'fixed' },
   ] as const)('are converted to %o and back, with the checksum of the file', async (request) => {
     const result = await site.imagewright.convertImage(guest, path('out'), {
       ...request,
@@ -92,7 +96,7 @@ describeWith(['mke2fs', 'e2fsck', 'debugfs'], 'disk-image files and stored image
   it('are refused with what their format does not have', () => {
     const convert = () => site.imagewright.convertImage(guest, path('out.raw'), { compression: 'zstd' })
     expect(convert).toThrow(expect.objectContaining({ code: 'INPUT_INVALID' }))
-    const unknown = () => site.imagewright.convertImage(guest, path('out.vmdk'))
+    const unknown = () => site.imagewright.convertImage(guest, path('out.qed'))
     expect(unknown).toThrow(expect.objectContaining({ code: 'FORMAT_UNKNOWN' }))
   })
 

@@ -9,18 +9,23 @@ import { openCloud } from '../../src/clouds/open-cloud.ts'
 import { loadConfig } from '../../src/config/load-config.ts'
 import type { JobEvent } from '../../src/core/events.ts'
 import { contentDigest } from '../../src/disk/content-digest.ts'
+import { memoryDisk } from '../../src/disk/memory-disk.ts'
+import { writeOva } from '../../src/disk/ova/ova-writer.ts'
 import { openRaw } from '../../src/disk/raw/raw-reader.ts'
+import { openVhd } from '../../src/disk/vhd/vhd-reader.ts'
 import { JobRunner } from '../../src/operations/job-runner.ts'
 import type { MigrateImageResult } from '../../src/operations/migrate-image.ts'
 import { migrateImageInput } from '../../src/operations/migrate-input.ts'
 import { planMigrateImage } from '../../src/operations/migrate-plan.ts'
 import { describeFound, findMarkersInRaw } from '../../testbed/find-markers.ts'
 import { file } from '../../testbed/guest-tree.ts'
+import { sketchFixedVhd } from '../../testbed/hostile/vhd-sketch.ts'
 import { secretEntries } from '../../testbed/plant-secrets.ts'
 import { planSecrets } from '../../testbed/secrets.ts'
 import { buildTinyGuest } from '../../testbed/tiny-guest.ts'
 import { type FarCloud, farCloud } from '../support/far-cloud.ts'
 import { type LibrarySite, makeLibrarySite } from '../support/library-site.ts'
+import { memorySink } from '../support/memory-sink.ts'
 import { memorySource } from '../support/memory-source.ts'
 import { describeWith } from '../support/requirements.ts'
 
@@ -267,6 +272,19 @@ describeWith(['mke2fs', 'e2fsck', 'debugfs'], 'an image migrated to another clou
     expect(await site.files()).toEqual(before)
   })
 
+  it('passes as a file where the server gives no ranges and the beginning does not say enough', async () => {
+    await use(farCloud('here', { ranges: false }), farCloud('there', { formats: ['raw', 'vhd'] }))
+    const { bytes } = sketchFixedVhd(guest)
+    await store(here, bytes, { name: 'web', format: 'vhd' })
+    await migrate({ name: 'one' })
+    expect(warnings()).toEqual(['SOURCE_SPOOLED', 'FORMAT_SHOWN_AT_END'])
+    expect(there.bytesOf('one').equals(bytes)).toBe(true)
+    await migrate({ name: 'two', storage: { format: 'vhd', subformat: 'dynamic' } })
+    expect(warnings()).toEqual(['SOURCE_SPOOLED'])
+    const dynamic = await openVhd(memorySource(there.bytesOf('two')))
+    expect(await contentDigest(dynamic)).toBe(await contentDigest(await openRaw(memorySource(guest))))
+  })
+
   it('is refused as a stream too when its beginning is hostile', async () => {
     await use(farCloud('here', { ranges: false }), farCloud('there'))
     const hostile = await qcow2Of(guest)
@@ -430,6 +448,26 @@ describeWith(['mke2fs', 'e2fsck', 'debugfs'], 'an image migrated to another clou
     expect(await namesIn(there)).toEqual(['web'])
   })
 
+  it('is the disk of an appliance, once its manifest is proved', async () => {
+    await use(farCloud('here', { formats: ['vmdk'] }), farCloud('there', { formats: ['vmdk', 'qcow2'] }))
+    const sink = memorySink()
+    await writeOva(memoryDisk(guest), sink)
+    const appliance = sink.bytes()
+    await store(here, appliance, { name: 'web', format: 'vmdk', container: 'ova' })
+    const { image, stored } = await migrate({})
+    expect(image).toMatchObject({ format: 'vmdk', container: 'bare' })
+    const digest = await contentDigest(memoryDisk(guest))
+    expect(stored).toMatchObject({ sourceProof: 'full', contentDigest: digest })
+    // The check of a VMDK looks at every grain, so all of it comes twice.
+    expect(here.sent.streamed + here.sent.ranged).toBeLessThan(2 * appliance.length + mebibyte)
+
+    const at = appliance.lastIndexOf('-disk1.vmdk)= ') + '-disk1.vmdk)= '.length
+    appliance.write(appliance.toString('latin1', at, at + 4) === '0000' ? '1111' : '0000', at)
+    await store(here, appliance, { name: 'spoilt', format: 'vmdk', container: 'ova' })
+    await expect(migrate({ thing: 'spoilt' })).rejects.toMatchObject({ code: 'IMAGE_DIGEST_MISMATCH' })
+    expect(await namesIn(there)).toEqual(['web'])
+  })
+
   it('takes the id of its source along when that is asked for', async () => {
     const id = await store(here, guest, { name: 'web', format: 'raw' })
     expect((await migrate({ sameId: true })).image.id).toBe(id)
@@ -441,7 +479,7 @@ describeWith(['mke2fs', 'e2fsck', 'debugfs'], 'an image migrated to another clou
   it.each([
     ['a name that is taken', {}, 'NAME_TAKEN'],
     ['an image that is not there', { thing: 'nothing' }, 'IMAGE_NOT_FOUND'],
-    ['a format nobody reads', { thing: 'vmdk' }, 'FORMAT_UNKNOWN'],
+    ['a format nobody reads', { thing: 'ploop' }, 'FORMAT_UNKNOWN'],
     ['the cleaning of a CD', { thing: 'cd', clean: {} }, 'FORMAT_UNKNOWN'],
     ['an image without data', { thing: 'empty' }, 'IMAGE_HAS_NO_DATA'],
     [
@@ -452,7 +490,7 @@ describeWith(['mke2fs', 'e2fsck', 'debugfs'], 'an image migrated to another clou
   ])('is refused with %s, before anything is made', async (_name, request, code) => {
     await store(here, guest, { name: 'web', format: 'raw' })
     await store(here, guest, { name: 'other', format: 'raw' })
-    await store(here, guest, { name: 'vmdk', format: 'vmdk' })
+    await store(here, guest, { name: 'ploop', format: 'ploop' })
     await store(here, guest, { name: 'cd', format: 'iso' })
     await here.images.create({ name: 'empty', format: 'raw' }, { key: 'empty' })
     await store(there, guest, { name: 'web', format: 'raw' })

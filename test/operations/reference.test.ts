@@ -49,11 +49,18 @@ describe('the output format', () => {
     ['a.IMG', 'raw'],
     ['/b/c.qcow2', 'qcow2'],
     ['c.d.QCOW', 'qcow2'],
+    ['a.vmdk', 'vmdk'],
+    ['image.v1.tar.gz', 'gcp'],
+    ['a.IMG.GZ', 'raw.gz'],
+    ['a.raw.zst', 'raw.zst'],
   ])('of %s is %s', (path, format) => {
     expect(outputFormatOf(path)).toBe(format)
   })
 
-  it.each(['a', 'a.vmdk', '.raw', 'raw', 'a.qcow2.gz'])('of %s is not guessed', (path) => {
-    expect(() => outputFormatOf(path)).toThrow(expect.objectContaining({ code: 'FORMAT_UNKNOWN' }))
-  })
+  it.each(['a', 'a.gz', '.raw', 'raw', '.tar.gz', 'b/.img.gz', 'a.raw.xz', 'a.qcow2.gz'])(
+    'of %s is not guessed',
+    (path) => {
+      expect(() => outputFormatOf(path)).toThrow(expect.objectContaining({ code: 'FORMAT_UNKNOWN' }))
+    },
+  )
 })

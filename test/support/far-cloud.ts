@@ -98,6 +98,7 @@ export function farCloud(name: string, options: FarCloudOptions = {}): FarCloud 
         sharing: 'accepted',
         checksums: checksums ? ['md5', 'sha512'] : [],
         checksUploads: true,
+        inspectsBeginning: true,
         chosenIds: true,
       },
       instances: {

@@ -7,6 +7,8 @@ import type {
   FileStat,
   Filesystem,
 } from '../../src/guest/filesystem/filesystem.ts'
+import { parentPath } from '../../src/guest/guest-path.ts'
+import { diskBytes } from './ext4-image.ts'
 
 /** What to put at a path: text is a file, `null` a directory. Missing directories are made. */
 export type MemoryFile =
@@ -46,11 +48,11 @@ interface Found {
 /** A file system in memory with the full semantics of the interface: links, hard links, changes at commit. */
 export function memoryFilesystem(
   files: MemoryFiles,
-  identity: { uuid?: string; label?: string } = {},
+  identity: { uuid?: string; label?: string; freeBytes?: number } = {},
 ): MemoryFilesystem {
   let nextInode = 12
   const root = newInode('directory', { mode: 0o755 })
-  let pending: (() => void)[] = []
+  let pending: (() => void | Promise<void>)[] = []
   let failure: Error | null = null
   for (const [path, file] of Object.entries(files)) plant(path, file)
 
@@ -195,6 +197,7 @@ export function memoryFilesystem(
     },
     readLink: async (path) => must(path, false).inode.target,
     resolve: async (path) => find(path, true)?.path ?? null,
+    freeBytes: async () => identity.freeBytes ?? 1024 * 1024 * 1024,
     remove: (path) => {
       pending.push(() => removeNow(path))
     },
@@ -204,9 +207,20 @@ export function memoryFilesystem(
       })
     },
     write: (path, content, attributes) => {
+      pending.push(async () => {
+        const bytes = content instanceof Uint8Array ? content : await diskBytes(content)
+        must(parentPath(path), true)
+        if (!find(path, false)) plant(path, { text: bytes, ...attributes })
+        else regular(path).content = bytes
+      })
+    },
+    makeDirectory: (path, attributes = {}) => {
       pending.push(() => {
-        if (!find(path, false)) plant(path, { text: content, ...attributes })
-        else regular(path).content = content
+        must(parentPath(path), true)
+        const existing = find(path, true)
+        if (!existing) plant(path, { directory: true, mode: 0o755, ...attributes })
+        else if (existing.inode.kind !== 'directory')
+          throw new GuestError('FILESYSTEM_EDIT_FAILED', `"${path}" is no directory.`)
       })
     },
     setMode: (path, mode) => {
@@ -218,7 +232,10 @@ export function memoryFilesystem(
       const changes = pending
       pending = []
       if (failure) throw failure
-      for (const change of changes) change()
+      for (const change of changes) await change()
+    },
+    committed: (): Disk => {
+      throw new Error('A file system in memory has no disk.')
     },
     scrubbed: (): Promise<Disk> => Promise.reject(new Error('A file system in memory has no disk.')),
     close: async () => undefined,

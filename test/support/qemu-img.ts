@@ -27,9 +27,14 @@ const checkReport = z.object({
   leaks: z.number().default(0),
 })
 
+/** What `qemu-img check` finds wrong with a qcow2 image: empty for a flawless one. */
+export function qemuImgProblems(path: string): Promise<string[]> {
+  return qemuImgRefusals(path, 'qcow2')
+}
+
 /** What `qemu-img check` finds wrong: empty for a flawless image. */
-export async function qemuImgProblems(path: string): Promise<string[]> {
-  const { stdout } = await runProgram('qemu-img', ['check', '-f', 'qcow2', '--output=json', path], {
+export async function qemuImgRefusals(path: string, format: string): Promise<string[]> {
+  const { stdout } = await runProgram('qemu-img', ['check', '-f', format, '--output=json', path], {
     timeout: 60_000,
     package: 'qemu-utils',
     acceptedExitCodes: [2, 3],
@@ -40,15 +45,28 @@ export async function qemuImgProblems(path: string): Promise<string[]> {
     .map(([problem, count]) => `${problem}: ${count}`)
 }
 
-/** Whether both hold the same disk, in QEMU's eyes. */
-export async function qemuImgSame(
-  first: { path: string; format: string },
-  second: { path: string; format: string },
-): Promise<boolean> {
-  const { exitCode } = await runProgram(
+/** Bytes of the guest's disk, as `qemu-img info` says. */
+export async function qemuImgSize(path: string, format: string): Promise<number> {
+  const report = z.object({ 'virtual-size': z.number() })
+  return report.parse(JSON.parse(await qemuImg('info', '-f', format, '--output=json', path)))['virtual-size']
+}
+
+interface ImageFile {
+  readonly path: string
+  readonly format: string
+}
+
+/** Whether both hold the same disk, in QEMU's eyes; the longer one may have zeros where the other ends. */
+export async function qemuImgSame(first: ImageFile, second: ImageFile): Promise<boolean> {
+  return (await qemuImgCompare(first, second)).endsWith('Images are identical.\n')
+}
+
+/** What `qemu-img compare` says: `Images are identical.`, a warning before that when their sizes differ, or where they differ. */
+export async function qemuImgCompare(first: ImageFile, second: ImageFile): Promise<string> {
+  const { stdout } = await runProgram(
     'qemu-img',
     ['compare', '-f', first.format, '-F', second.format, first.path, second.path],
     { timeout: 60_000, package: 'qemu-utils', acceptedExitCodes: [1] },
   )
-  return exitCode === 0
+  return stdout
 }

@@ -1,18 +1,31 @@
 import fc from 'fast-check'
+import type { Disk } from '../../src/disk/disk.ts'
 import { DiskError } from '../../src/disk/errors.ts'
-import { memoryDisk } from '../../src/disk/memory-disk.ts'
+import { type DiskFormat, formatReader, isDiskFormat } from '../../src/disk/format-readers.ts'
 import { readPartitionTable } from '../../src/disk/partition/read-partition-table.ts'
 import { probeFormat } from '../../src/disk/probe.ts'
-import { type OpenQcow2Options, openQcow2 } from '../../src/disk/qcow2/qcow2-reader.ts'
 import { checkImage } from '../../src/disk/safety/check-image.ts'
-import { type FuzzFormat, fuzzSeeds, resealGpt } from './fuzz-seeds.ts'
+import type { RandomAccessSource } from '../../src/transfer/byte-source.ts'
+import type { FuzzTarget } from './fuzz-target.ts'
+import { type FuzzFormat, fuzzTargets } from './fuzz-targets.ts'
 import { guardedSource } from './guarded-source.ts'
-import { mutate, mutations } from './mutations.ts'
+import { type Mutation, mutate, mutations } from './mutations.ts'
 
 export interface FuzzOptions {
   runs: number
   /** Repeats the cases of an earlier run; printed by every failure. */
   seed?: number
+  /** With the seed: the one case of that run, printed by every failure. */
+  path?: string
+  /** Called with each image before anything reads it. */
+  onCase?: (fuzzCase: FuzzCase) => void
+}
+
+/** One image of a run: a seed, by a number that is taken modulo how many there are, and what is changed in it. */
+export interface FuzzCase {
+  readonly start: number
+  readonly changes: readonly Mutation[]
+  readonly reseal: boolean
 }
 
 /** CPU time of one case; a hang shows here and not in the wall time of a busy machine. */
@@ -26,68 +39,97 @@ const target = Buffer.alloc(2 ** 20)
  * checks accept, the reader must read.
  * @throws Error of fast-check with the seed and the smallest case that fails
  */
-export async function fuzzImages(format: FuzzFormat, { runs, seed }: FuzzOptions): Promise<void> {
-  const seeds = fuzzSeeds(format)
-  const cases = fc.record({
-    start: fc.nat({ max: seeds.length - 1 }),
+export async function fuzzImages(format: FuzzFormat, options: FuzzOptions): Promise<void> {
+  const { runs, seed, path, onCase } = options
+  const fuzzTarget: FuzzTarget = fuzzTargets[format]
+  const makeImage = imageMaker(fuzzTarget)
+  const cases: fc.Arbitrary<FuzzCase> = fc.record({
+    start: fc.nat({ max: 99 }),
     changes: mutations,
     reseal: fc.boolean(),
   })
-  const property = fc.asyncProperty(cases, async ({ start, changes, reseal }) => {
-    const image = seeds[start]
-    if (!image) return
-    const bytes = mutate(image, changes)
-    if (format === 'gpt' && reseal) resealGpt(bytes)
+  const property = fc.asyncProperty(cases, async (fuzzCase) => {
+    onCase?.(fuzzCase)
+    const bytes = makeImage(fuzzCase)
     const before = process.cpuUsage()
-    await examine(bytes)
+    await examine(bytes, fuzzTarget)
     const { user, system } = process.cpuUsage(before)
     if (user + system > maximumSeconds * 1e6)
       throw new Error(`It took ${(user + system) / 1e6} s of CPU time.`)
   })
-  await fc.assert(property, { numRuns: runs, ...(seed === undefined ? {} : { seed }) })
+  await fc.assert(property, {
+    numRuns: runs,
+    ...(seed === undefined ? {} : { seed }),
+    ...(path === undefined ? {} : { path }),
+  })
 }
 
-async function examine(bytes: Buffer): Promise<void> {
+/** Makes the image of a case, valid until the next one is made. */
+export function imageMaker({ seeds: makeSeeds, reseal }: FuzzTarget): (fuzzCase: FuzzCase) => Buffer {
+  const seeds = makeSeeds()
+  const room = Buffer.alloc(Math.max(...seeds.map(({ bytes }) => bytes.length)))
+  return ({ start, changes, reseal: isResealed }) => {
+    const seed = seeds[start % seeds.length]
+    if (!seed) throw new Error('There are no seeds.')
+    const bytes = mutate(seed, changes, room)
+    if (isResealed) reseal?.(bytes)
+    return bytes
+  }
+}
+
+async function examine(bytes: Buffer, fuzzTarget: FuzzTarget): Promise<void> {
   const source = guardedSource(bytes)
   await probeFormat(source)
   await readPartitionTable(source)
-  for (const allowOtherFiles of [false, true]) await compare(bytes, allowOtherFiles)
+  const { format, open, openWithOtherFiles } = fuzzTarget
+  await compare(bytes, {
+    format,
+    allowOtherFiles: false,
+    open: open ?? (async (image) => (await formatReader(diskFormatOf(fuzzTarget))).open(image, {})),
+  })
+  if (openWithOtherFiles) await compare(bytes, { format, allowOtherFiles: true, open: openWithOtherFiles })
 }
 
-async function compare(bytes: Buffer, allowOtherFiles: boolean): Promise<void> {
+function diskFormatOf({ format }: FuzzTarget): DiskFormat {
+  if (isDiskFormat(format)) return format
+  throw new Error(`${format} has no reader of its own, and its target does not open it.`)
+}
+
+interface WayToRead {
+  format: string
+  allowOtherFiles: boolean
+  open(source: RandomAccessSource): Promise<Disk>
+}
+
+async function compare(bytes: Buffer, { format, allowOtherFiles, open }: WayToRead): Promise<void> {
   const verdict = await checkImage(guardedSource(bytes), { allowOtherFiles })
-  const problem = await readAll(bytes, allowOtherFiles ? otherFiles : {})
-  // Data in compressed clusters are not looked at before they are read.
-  if (verdict.accepted && verdict.format === 'qcow2' && problem && problem.code !== 'IMAGE_CLUSTER_DAMAGED') {
+  const problem = await readAll(() => open(guardedSource(bytes)))
+  // Compressed data are not looked at before they are read.
+  if (verdict.accepted && verdict.format === format && problem && problem.code !== 'IMAGE_CLUSTER_DAMAGED') {
     throw new Error(
       `The safety checks accept it and the reader refuses it: ${problem.code} ${problem.message}`,
     )
   }
 }
 
-/** Whatever the name: a backing file of zeros, and a data file of zeros that is as long as any disk. */
-const otherFiles: OpenQcow2Options = {
-  openBacking: async () => memoryDisk(Buffer.alloc(4096)),
-  openDataFile: async () => ({
-    ...guardedSource(Buffer.alloc(0), 'disk.raw'),
-    size: Number.MAX_SAFE_INTEGER,
-    read: async (target) => target.fill(0).length,
-  }),
-}
-
-/** Reads the image as qcow2, whatever the checks say; gives the error that stopped it. */
-async function readAll(bytes: Buffer, options: OpenQcow2Options): Promise<DiskError | null> {
+/** Reads the image, whatever the checks say; gives the error that stopped it. */
+async function readAll(open: () => Promise<Disk>): Promise<DiskError | null> {
   try {
-    const disk = await openQcow2(guardedSource(bytes), options)
+    const disk = await open()
+    const read = (offset: number, length: number) =>
+      disk.read(target.subarray(0, Math.min(length, disk.size - offset)), offset)
     let seen = 0
-    for await (const extent of disk.extents()) {
-      if (extent.offset + extent.length > disk.size) throw new Error('An extent leaves the disk.')
+    let position = 0
+    for await (const { offset, length, kind } of disk.extents()) {
+      if (offset !== position || length <= 0) throw new Error(`An extent of ${length} bytes at ${offset}.`)
+      position = offset + length
+      if (position > disk.size) throw new Error('An extent leaves the disk.')
+      if (kind === 'data' && seen < 16) await read(offset, Math.min(length, 4096))
       seen += 1
       if (seen > 10_000) break
     }
-    const first = target.subarray(0, Math.min(disk.size, target.length))
-    await disk.read(first, 0)
-    await disk.read(first.subarray(0, Math.min(first.length, 4096)), disk.size - Math.min(first.length, 4096))
+    await read(0, target.length)
+    await read(Math.max(0, disk.size - 4096), 4096)
     await disk.close()
     return null
   } catch (error) {

@@ -1,5 +1,6 @@
-import { writeFile } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import type { diskErrorCodes } from '../../src/disk/errors.ts'
+import { forEachNonZeroRun } from '../../src/transfer/zeros.ts'
 
 export interface HostileImage {
   /** What it tries, in words; begins with the CVE where there is one. */
@@ -40,5 +41,14 @@ function entry(
   bytes: () => Buffer,
   details: Details,
 ): HostileImage {
-  return { name, expected, ...details, build: (path) => writeFile(path, bytes(), { flag: 'wx' }) }
+  return { name, expected, ...details, build: (path) => writeSparse(path, bytes()) }
+}
+
+/** Some formats place everything at multiples of a MiB, and there are many of them. */
+async function writeSparse(path: string, bytes: Buffer): Promise<void> {
+  const runs: [start: number, end: number][] = []
+  forEachNonZeroRun(bytes, 4096, (start, end) => runs.push([start, end]))
+  await using file = await open(path, 'wx')
+  await file.truncate(bytes.length)
+  for (const [start, end] of runs) await file.write(bytes, start, end - start, start)
 }

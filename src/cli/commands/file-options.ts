@@ -1,9 +1,11 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { parseSize } from '../../core/bytes.ts'
+import { type OutputFormat, outputFormats } from '../../disk/write-disk.ts'
 import type { FileRequest } from '../../operations/requests.ts'
 
 export interface FileOptions {
-  format?: 'raw' | 'qcow2'
+  format?: OutputFormat
+  subformat?: string
   compress?: 'zlib' | 'zstd'
   level?: number
   clusterSize?: number
@@ -16,11 +18,11 @@ export interface FileOptions {
 export function addFileOptions(command: Command): Command {
   return command
     .addOption(
-      new Option('--format <format>', 'format of the output; told by its extension otherwise').choices([
-        'raw',
-        'qcow2',
-      ]),
+      new Option('--format <format>', 'format of the output; told by its extension otherwise').choices(
+        outputFormats,
+      ),
     )
+    .option('--subformat <kind>', 'kind of the format, where it has several')
     .addOption(new Option('--compress <method>', 'compress the clusters (qcow2)').choices(['zlib', 'zstd']))
     .option('--level <n>', 'effort of the compression, in the method’s own scale', readInteger)
     .option('--cluster-size <size>', 'cluster size (qcow2), for example 64K', parseSize)
@@ -39,6 +41,7 @@ export function addFileOptions(command: Command): Command {
 export function readFileOptions(options: FileOptions): FileRequest {
   return {
     ...(options.format ? { format: options.format } : {}),
+    ...(options.subformat ? { subformat: options.subformat } : {}),
     ...(options.compress ? { compression: options.compress } : {}),
     ...(options.level === undefined ? {} : { level: options.level }),
     ...(options.clusterSize === undefined ? {} : { clusterSize: options.clusterSize }),

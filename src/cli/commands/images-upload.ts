@@ -1,6 +1,8 @@
 import { fstatSync } from 'node:fs'
 import { type Command, Option } from 'commander'
 import { parseSize } from '../../core/bytes.ts'
+import { diskFormats } from '../../disk/format-readers.ts'
+import { wrappedFormats } from '../../disk/wrapping/container-name.ts'
 import type { Imagewright } from '../../operations/imagewright.ts'
 import type { OperationHandle } from '../../operations/operation-handle.ts'
 import type { RecordRequest } from '../../operations/requests.ts'
@@ -9,11 +11,12 @@ import { presentStored } from '../render/stored-image.ts'
 import { runJob } from '../run-job.ts'
 import { asJob, type CommonOptions, common, print, withImagewright } from '../session.ts'
 import { addCleaningOptions, type CleaningOptions, readOptionalCleaning } from './cleaning-options.ts'
+import { addDiskOption, type DiskOption } from './disk-option.ts'
 import { readGiB, readMiB } from './read-units.ts'
 import { refuseWithStdin } from './refuse-with-stdin.ts'
 import { addStorageOptions, readStorageOptions, type StorageOptions } from './storage-options.ts'
 
-interface UploadOptions extends CommonOptions, StorageOptions, CleaningOptions {
+interface UploadOptions extends CommonOptions, StorageOptions, CleaningOptions, DiskOption {
   inputFormat?: string
   allowBacking?: boolean
   clean?: boolean
@@ -33,7 +36,10 @@ export function addImagesUploadCommand(images: Command): void {
       'Checks a disk-image file and stores it as an image: byte for byte, unless cleaning, another format or compression asks for a new container. Verified before it is published. With "-" the image comes from stdin, is stored as it is, and is checked in the cloud.',
     )
     .addOption(
-      new Option('--input-format <format>', 'what the file is declared to be').choices(['raw', 'qcow2']),
+      new Option('--input-format <format>', 'what the file is declared to be').choices([
+        ...diskFormats,
+        ...wrappedFormats,
+      ]),
     )
     .option('--allow-backing', 'follow a backing or data file, in the same folder as the file')
     .option('--clean', 'clean it on the way')
@@ -47,6 +53,7 @@ export function addImagesUploadCommand(images: Command): void {
     .option('--hidden', 'leave it out of lists')
     .option('--id <id>', 'the id it is to have, where the cloud lets one choose')
     .option('--size <size>', 'bytes that will come from stdin, where they are known', parseSize)
+  addDiskOption(command)
   addStorageOptions(command)
   addCleaningOptions(command)
   asJob(command)
@@ -64,6 +71,7 @@ export function addImagesUploadCommand(images: Command): void {
       function uploadFile(): OperationHandle<StoredImage> {
         return imagewright.uploadImage(file, target, {
           ...(options.inputFormat ? { inputFormat: options.inputFormat } : {}),
+          ...(options.disk ? { disk: options.disk } : {}),
           allowBacking: options.allowBacking ?? false,
           clean: readOptionalCleaning(command, options),
           storage: readStorageOptions(options),

@@ -1,9 +1,12 @@
 import { type Command, Option } from 'commander'
+import { diskFormats } from '../../disk/format-readers.ts'
+import { wrappedFormats } from '../../disk/wrapping/container-name.ts'
 import type { InspectOptions } from '../../operations/inspect-thing.ts'
 import { cancellable } from '../cancellable.ts'
 import { exitCodes } from '../failure.ts'
 import { presentInspection } from '../render/inspection.ts'
 import { type CommonOptions, common, print, withImagewright } from '../session.ts'
+import { addDiskOption } from './disk-option.ts'
 
 export function addInspectCommand(program: Command): void {
   const command = program
@@ -12,8 +15,14 @@ export function addInspectCommand(program: Command): void {
     .description(
       'Shows format, sizes, the safety verdict, partitions, file systems and the system inside. Changes nothing, and reads only what it needs. The exit code is 1 when the image is refused.',
     )
-    .addOption(new Option('--format <format>', 'what it is declared to be').choices(['raw', 'qcow2']))
+    .addOption(
+      new Option('--format <format>', 'what it is declared to be').choices([
+        ...diskFormats,
+        ...wrappedFormats,
+      ]),
+    )
     .option('--allow-backing', 'follow a backing or data file, in the same folder as the image')
+  addDiskOption(command)
   common(command, [
     'imagewright inspect disk.qcow2',
     'imagewright inspect local:"web golden" --json',
@@ -26,6 +35,7 @@ export function addInspectCommand(program: Command): void {
           signal,
           ...(options.format ? { format: options.format } : {}),
           allowBacking: options.allowBacking ?? false,
+          ...(options.disk ? { disk: options.disk } : {}),
         }),
       )
       print(options, inspection, (result) => presentInspection(result, { verbose: options.verbose ?? false }))

@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander'
+import { type OutputFormat, outputFormats } from '../../disk/write-disk.ts'
 import { OperationError } from '../../operations/errors.ts'
 import { cancellable } from '../cancellable.ts'
 import { presentMigrated, presentMigratePlan } from '../render/migration.ts'
@@ -15,7 +16,7 @@ import {
 } from './storage-options.ts'
 
 interface Options extends CommonOptions, CleaningOptions, ProofOptions, Omit<StorageOptions, 'format'> {
-  diskFormat?: 'raw' | 'qcow2'
+  diskFormat?: OutputFormat
   clean?: boolean
   sameId?: boolean
   sync?: boolean
@@ -34,7 +35,7 @@ export function addMigrateCommand(program: Command): void {
     )
     .option('--name <name>', 'name of the new image (default: the name of the source)')
     .addOption(
-      new Option('--disk-format <format>', 'container format of the stored image').choices(['raw', 'qcow2']),
+      new Option('--disk-format <format>', 'container format of the stored image').choices(outputFormats),
     )
     .option('--clean', 'clean it on the way')
     .option('--report <file>', 'write the cleaning report here, as JSON')

@@ -1,10 +1,12 @@
 import { type Command, Option } from 'commander'
+import { type OutputFormat, outputFormats } from '../../disk/write-disk.ts'
 import type { StorageRequest } from '../../operations/requests.ts'
 import { list, several } from '../session.ts'
 import { readPairs } from './pairs.ts'
 
 export interface StorageOptions {
-  format?: 'raw' | 'qcow2'
+  format?: OutputFormat
+  subformat?: string
   compress?: 'zlib' | 'zstd'
   visibility?: 'private' | 'shared' | 'community' | 'public'
   member?: string[]
@@ -28,10 +30,11 @@ export function addStorageOptions(
 ): Command {
   if (isFormatNamed) {
     command.addOption(
-      new Option('--format <format>', 'container format of the stored image').choices(['raw', 'qcow2']),
+      new Option('--format <format>', 'container format of the stored image').choices(outputFormats),
     )
   }
   return command
+    .option('--subformat <kind>', 'kind of the container format, where it has several')
     .addOption(new Option('--compress <method>', 'compress it').choices(['zlib', 'zstd']))
     .addOption(
       new Option('--visibility <who>', 'who may see it once it is verified (default: private)').choices([
@@ -71,6 +74,7 @@ export function addProofOptions(command: Command): Command {
 export function readStorageOptions(options: StorageOptions): StorageRequest {
   return {
     ...(options.format ? { format: options.format } : {}),
+    ...(options.subformat ? { subformat: options.subformat } : {}),
     ...(options.compress ? { compression: options.compress } : {}),
     ...(options.visibility ? { visibility: options.visibility } : {}),
     ...(options.member ? { members: options.member } : {}),

@@ -2,15 +2,18 @@ import { formatSize } from '../../core/bytes.ts'
 import type { SafetyVerdict } from '../../disk/safety/verdict.ts'
 import type { GuestInspection, GuestSystem } from '../../guest/inspect/inspect-guest.ts'
 import type { Inspection } from '../../operations/inspect-thing.ts'
+import { presentAppliance } from './appliance.ts'
 import { printable } from './printable.ts'
 import { properties, table } from './table.ts'
 
 export function presentInspection(inspection: Inspection, { verbose }: { verbose: boolean }): string {
-  const { reference, format, size, virtualSize, dataSize, safety, guest, guestProblem } = inspection
+  const { reference, format, size, virtualSize, dataSize, safety, appliance, guest, guestProblem } =
+    inspection
   const parts = [
     properties([
       ['image', reference],
-      ['format', format],
+      ['format', safety.subformat ? `${format}, ${safety.subformat}` : format],
+      ['wrapped in', safety.wrapping.join(', ') || null],
       ['file', formatSize(size)],
       ['disk', virtualSize === null ? null : formatSize(virtualSize)],
       ['data', dataSize === null ? null : formatSize(dataSize)],
@@ -18,6 +21,7 @@ export function presentInspection(inspection: Inspection, { verbose }: { verbose
     ]),
     presentChecks(safety, { verbose }),
   ]
+  if (appliance) parts.push(presentAppliance(appliance, inspection.manifest))
   if (guest) parts.push(presentGuest(guest))
   if (guestProblem)
     parts.push(`The inside cannot be shown: ${printable(guestProblem.message)} [${guestProblem.code}]`)

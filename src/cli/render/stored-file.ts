@@ -1,6 +1,7 @@
 import { formatSize } from '../../core/bytes.ts'
 import type { CleanedInPlace } from '../../operations/clean-in-place.ts'
 import type { StoredFile } from '../../operations/store-file.ts'
+import { presentBootable } from './bootable.ts'
 import { presentReport } from './cleaning.ts'
 import { properties } from './table.ts'
 
@@ -21,6 +22,7 @@ export function presentFile({
   contentDigest,
   checksum,
   cleaning,
+  bootable,
 }: StoredFile): string {
   const facts = properties([
     ['file', path],
@@ -28,5 +30,9 @@ export function presentFile({
     ['verified', contentDigest ? `content sha256 ${contentDigest}` : null],
     [checksum?.algorithm ?? 'checksum', checksum?.value ?? null],
   ])
-  return cleaning ? `${facts}\n\n${presentReport(cleaning)}` : facts
+  return [
+    facts,
+    ...(bootable ? [presentBootable(bootable)] : []),
+    ...(cleaning ? [presentReport(cleaning)] : []),
+  ].join('\n\n')
 }

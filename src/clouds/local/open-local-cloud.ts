@@ -47,6 +47,7 @@ export async function openLocalCloud(options: OpenLocalCloudOptions): Promise<Cl
         checksums: ['sha256'],
         // Computed from the file after it was written, so nothing is said about what was sent.
         checksUploads: false,
+        inspectsBeginning: false,
         chosenIds: true,
       },
       instances: {

@@ -25,6 +25,8 @@ export function glanceImages(session: OpenStackSession): GlanceImages {
       sharing: 'accepted',
       checksums: ['md5', 'sha512'],
       checksUploads: true,
+      // By its format inspector, on by default since 2024.
+      inspectsBeginning: true,
       chosenIds: true,
     },
 

@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib'
+import { decodeGuid } from '../guid.ts'
 
 /**
  * The on-disk structures of MBR and GPT (UEFI specification 2.10, sections 5.2 and 5.3), little-endian.
@@ -115,18 +116,6 @@ export function decodeGptEntry(entry: Buffer): GptEntry {
     bootable: (entry.readUInt8(48) & 0b100) !== 0,
     name: decodeName(entry.subarray(56, 128)),
   }
-}
-
-/** A GUID in its text form: the first three parts are stored little-endian (UEFI appendix A). */
-export function decodeGuid(bytes: Buffer, offset: number): string {
-  const hex = (value: number, digits: number) => value.toString(16).padStart(digits, '0')
-  return [
-    hex(bytes.readUInt32LE(offset), 8),
-    hex(bytes.readUInt16LE(offset + 4), 4),
-    hex(bytes.readUInt16LE(offset + 6), 4),
-    bytes.toString('hex', offset + 8, offset + 10),
-    bytes.toString('hex', offset + 10, offset + 16),
-  ].join('-')
 }
 
 /** Control characters are replaced: the name ends up on terminals. */

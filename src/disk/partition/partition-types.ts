@@ -1,5 +1,16 @@
+/** The types that decide how a machine starts, and those that we write. */
+export const gptTypes = {
+  efiSystem: 'c12a7328-f81f-11d2-ba4b-00a0c93ec93b',
+  biosBoot: '21686148-6449-6e6f-744e-656564454649',
+  linuxFilesystem: '0fc63daf-8483-4772-8e79-3d69d8477de4',
+  linuxRootX86_64: '4f68bce3-e8cd-4db1-96e7-fbcaf984b709',
+} as const
+
+/** The same of an MBR. */
+export const mbrTypes = { fat32: 0x0c, linuxFilesystem: 0x83, data: 0xda, efiSystem: 0xef } as const
+
 /** Type GUIDs of the UEFI specification, the Discoverable Partitions Specification and the large vendors. */
-const gptTypes: Readonly<Record<string, string>> = {
+const gptTypeNames: Readonly<Record<string, string>> = {
   'c12a7328-f81f-11d2-ba4b-00a0c93ec93b': 'EFI system',
   '21686148-6449-6e6f-744e-656564454649': 'BIOS boot',
   '024dee41-33e7-11d3-9d69-0008c781f39f': 'MBR partition scheme',
@@ -38,7 +49,7 @@ const gptTypes: Readonly<Record<string, string>> = {
   '3cb8e202-3b7e-47dd-8a3c-7ff2a13cfcec': 'ChromeOS root',
 }
 
-const mbrTypes: Readonly<Record<number, string>> = {
+const mbrTypeNames: Readonly<Record<number, string>> = {
   1: 'FAT12',
   4: 'FAT16 below 32 MiB',
   5: 'Extended',
@@ -68,10 +79,10 @@ const mbrTypes: Readonly<Record<number, string>> = {
 
 /** A GPT type in words, from the GUID in lower case. */
 export function gptTypeName(guid: string): string {
-  return gptTypes[guid] ?? 'Unknown'
+  return gptTypeNames[guid] ?? 'Unknown'
 }
 
 /** An MBR type in words. */
 export function mbrTypeName(type: number): string {
-  return mbrTypes[type] ?? 'Unknown'
+  return mbrTypeNames[type] ?? 'Unknown'
 }

@@ -1,12 +1,12 @@
 import type { AbortOptions } from '../../core/abort.ts'
 import { openFileSource } from '../../transfer/file-source.ts'
+import { confinedPath } from '../confined-path.ts'
 import type { Disk } from '../disk.ts'
 import { DiskError } from '../errors.ts'
 import { openRaw } from '../raw/raw-reader.ts'
 import { assertAccepted } from '../safety/assert-accepted.ts'
 import { checkImage } from '../safety/check-image.ts'
 import { allowDataFileWithin } from './allow-data-file-within.ts'
-import { confinedPath } from './confined-path.ts'
 import type { OpenBacking } from './qcow2-policy.ts'
 import { openQcow2 } from './qcow2-reader.ts'
 

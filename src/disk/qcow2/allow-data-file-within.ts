@@ -1,6 +1,6 @@
 import type { AbortOptions } from '../../core/abort.ts'
 import { openFileSource } from '../../transfer/file-source.ts'
-import { confinedPath } from './confined-path.ts'
+import { confinedPath } from '../confined-path.ts'
 import type { OpenDataFile } from './qcow2-policy.ts'
 
 /**

@@ -1,9 +1,9 @@
 import { type AbortOptions, throwIfCancelled } from '../../core/abort.ts'
 import type { RandomAccessSource } from '../../transfer/byte-source.ts'
 import { DiskError } from '../errors.ts'
+import { metadataBlockSize, metadataCache } from '../metadata-cache.ts'
 import { entryError, type TablePage } from './decode-entries.ts'
 import { hostOffset } from './host-offset.ts'
-import { metadataBlockSize, metadataCache } from './metadata-cache.ts'
 import type { Qcow2Header } from './qcow2-header.ts'
 import { headerFields, maximumL1Bytes, tableEntry } from './qcow2-layout.ts'
 

@@ -1,13 +1,8 @@
 import { MiB } from '../../core/bytes.ts'
+import type { Placed } from '../file-output.ts'
 import { planRefcounts, type Qcow2Geometry } from './qcow2-geometry.ts'
 import { type HeaderFieldName, tableEntry } from './qcow2-layout.ts'
 import { refcountLedger } from './refcount-ledger.ts'
-
-/** Bytes with their place in the file. */
-export interface Placed {
-  readonly position: number
-  readonly bytes: Uint8Array
-}
 
 /**
  * Decides where everything of a new image goes, as its clusters come in guest order. The file has, from the front:

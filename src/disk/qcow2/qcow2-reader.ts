@@ -1,10 +1,11 @@
 import { type AbortOptions, throwIfCancelled } from '../../core/abort.ts'
 import type { RandomAccessSource } from '../../transfer/byte-source.ts'
 import { checkRange } from '../check-range.ts'
+import { compressedReader, type WantedPart } from '../compression/compressed-reader.ts'
 import type { Disk } from '../disk.ts'
 import { openClusterMap } from './cluster-map.ts'
-import { type CompressedPiece, compressedReader } from './compressed-reader.ts'
 import { runDecoder } from './decode-entries.ts'
+import { decompressCluster } from './decompress-cluster.ts'
 import { qcow2Extents } from './qcow2-extents.ts'
 import { type Qcow2Header, readQcow2Header } from './qcow2-header.ts'
 import {
@@ -52,11 +53,15 @@ export async function openQcow2(
   const header = await readQcow2Header(source, { signal })
   const warnings = refuseUnreadable(source.name, header)
   const map = await openClusterMap(source, header, { signal })
-  const { size, clusterSize } = header
+  const { size, clusterSize, compression } = header
   const dataFile = await openDataFileOf(source.name, header, openDataFile)
   const data = dataFile ?? source
   const decodeRun = runDecoder({ name: source.name, dataSize: data.size, header })
-  const readCompressed = compressedReader(source, header)
+  const readCompressed = compressedReader(source, {
+    blockSize: clusterSize,
+    decompress: (bytes, { host }) =>
+      decompressCluster(bytes, { compression, clusterSize, name: source.name, host }),
+  })
   const backing = await openBackingOf(source.name, header, openBacking).catch(async (error: unknown) => {
     await dataFile?.close()
     throw error
@@ -76,7 +81,7 @@ export async function openQcow2(
   async function read(target: Uint8Array, offset: number, { signal }: AbortOptions = {}): Promise<void> {
     checkRange({ size }, offset, target.length)
     const end = offset + target.length
-    const compressed: CompressedPiece[] = []
+    const compressed: WantedPart[] = []
     let reads: Promise<void>[] = []
     try {
       for (let position = offset; position < end; ) {

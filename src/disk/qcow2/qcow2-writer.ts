@@ -1,12 +1,12 @@
 import { type AbortOptions, throwIfCancelled } from '../../core/abort.ts'
 import { type ByteSink, isSeekable } from '../../transfer/byte-sink.ts'
 import type { ByteRanges } from '../byte-ranges.ts'
+import { openBlockCompressor } from '../compression/block-compressor.ts'
 import { collectDataRuns } from '../data-runs.ts'
 import type { Disk } from '../disk.ts'
 import { DiskError } from '../errors.ts'
-import { openClusterCompressor } from './cluster-compressor.ts'
+import { type FileOutput, noOutput, seekableOutput, sequentialOutput } from '../file-output.ts'
 import { encodeQcow2Header } from './encode-qcow2-header.ts'
-import { type FileOutput, noOutput, seekableOutput, sequentialOutput } from './file-output.ts'
 import { defaultClusterSize, type Qcow2Geometry, qcow2Geometry } from './qcow2-geometry.ts'
 import {
   compressionTypes,
@@ -92,7 +92,14 @@ export async function writeQcow2(disk: Disk, sink: ByteSink, options: WriteQcow2
   if (!compression) {
     return run((pass) => writePlainClusters({ disk, geometry, runs, storeZeros: !seekable, signal, ...pass }))
   }
-  const compressor = openClusterCompressor({ compression, level, clusterSize })
+  const compressor = openBlockCompressor({
+    method: compression === 'zlib' ? 'deflate' : 'zstd',
+    level,
+    blockSize: clusterSize,
+    // Readers of qcow2 inflate with a window of 12 bits, so a larger one must not be used.
+    windowBits: 12,
+    keepIncompressible: true,
+  })
   try {
     await run((pass) => writeCompressedClusters({ disk, geometry, runs, compressor, signal, ...pass }))
   } finally {

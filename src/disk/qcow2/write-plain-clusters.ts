@@ -2,10 +2,11 @@ import { type AbortOptions, throwIfCancelled } from '../../core/abort.ts'
 import { MiB } from '../../core/bytes.ts'
 import { isZero } from '../../transfer/zeros.ts'
 import { type ByteRanges, rangeEnd, rangeStart } from '../byte-ranges.ts'
+import type { Placed } from '../file-output.ts'
 import { type DiskPiece, readAhead } from '../read-ahead.ts'
 import type { Qcow2Geometry } from './qcow2-geometry.ts'
 import type { HeaderFieldName } from './qcow2-layout.ts'
-import { type Placed, type Qcow2Plan, qcow2Plan } from './qcow2-plan.ts'
+import { type Qcow2Plan, qcow2Plan } from './qcow2-plan.ts'
 import type { ClusterPassOptions } from './qcow2-writer.ts'
 
 const bufferSize = 2 * MiB

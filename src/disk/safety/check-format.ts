@@ -1,4 +1,5 @@
-import { type DiskFormat, diskFormats, type Probe } from '../probe.ts'
+import { type DiskFormat, diskFormats } from '../format-readers.ts'
+import type { Probe } from '../probe.ts'
 import { type RecognisedFormat, recognisedFormats } from '../signatures.ts'
 import { Findings } from './findings.ts'
 import type { SafetyCheckResult } from './verdict.ts'
@@ -47,7 +48,7 @@ export function checkFormat(probe: Probe, declared: string | undefined): FormatD
   const supported = diskFormats.find((candidate) => candidate === format)
   if (!supported) {
     findings.refuse('format.supported', 'IMAGE_FORMAT_UNSUPPORTED', first?.offset, () => {
-      return `It is ${recognisedFormats[format]}; what can be read is ${diskFormats.join(' and ')}.`
+      return `It is ${recognisedFormats[format]}; what can be read: ${diskFormats.join(', ')}.`
     })
   }
   return { format: supported ?? null, title: format, results: findings.results() }

@@ -1,23 +1,19 @@
 import type { AbortOptions } from '../../core/abort.ts'
 import type { RandomAccessSource } from '../../transfer/byte-source.ts'
+import type { CheckContainerOptions, ContainerCheck } from '../format-reader.ts'
 import { type Qcow2Header, readQcow2Header } from '../qcow2/qcow2-header.ts'
 import { openQcow2 } from '../qcow2/qcow2-reader.ts'
-import { checkGuestDisk } from './check-guest-disk.ts'
+import { checkInside } from './check-inside.ts'
 import { checkQcow2Header } from './check-qcow2-header.ts'
 import { checkQcow2Tables } from './check-qcow2-tables.ts'
 import { Findings } from './findings.ts'
-import type { SafetyCheckResult, SafetyLimits } from './verdict.ts'
-
-export interface CheckQcow2Options extends AbortOptions {
-  readonly allowOtherFiles: boolean
-  readonly limits: SafetyLimits
-}
+import type { SafetyCheckResult } from './verdict.ts'
 
 /** The checks of a qcow2 image: header, tables, guest's disk. The next only when the one before refused nothing. */
 export async function checkQcow2(
   source: RandomAccessSource,
-  options: CheckQcow2Options,
-): Promise<{ virtualSize: number | null; checks: SafetyCheckResult[] }> {
+  options: CheckContainerOptions,
+): Promise<ContainerCheck> {
   const { signal } = options
   const findings = new Findings({
     'qcow2.header': 'Every field of the header has a value the format allows.',
@@ -32,7 +28,7 @@ export async function checkQcow2(
   if (isRefused(checks) || header.backingFile !== null || header.externalDataFile) {
     return { virtualSize, checks }
   }
-  checks.push(...(await checkInside(source, { signal })))
+  checks.push(...(await checkInside(() => openQcow2(source, { signal }), { signal })))
   return { virtualSize, checks }
 }
 
@@ -46,18 +42,6 @@ async function readHeader(
   } catch (error) {
     findings.refuseFor('qcow2.header', error)
     return null
-  }
-}
-
-/** The source stays open: it is the caller's, so the reader is not closed. */
-async function checkInside(source: RandomAccessSource, options: AbortOptions): Promise<SafetyCheckResult[]> {
-  try {
-    const disk = await openQcow2(source, options)
-    return await checkGuestDisk(disk, options)
-  } catch (error) {
-    const findings = new Findings({ 'guest.readable': 'The boot area of the disk can be read.' })
-    findings.refuseFor('guest.readable', error)
-    return findings.results()
   }
 }
 

@@ -59,11 +59,12 @@ export class Findings<Names extends CheckNames> {
     this.add(name, { outcome: 'warning', code, offset, message })
   }
 
-  /** Adds an error of a reader as a refusal; anything that is not about the image is thrown on. */
+  /** Adds an error of a reader as a refusal, with what it advises; anything that is not about the image is thrown on. */
   refuseFor(name: keyof Names & string, error: unknown): void {
     if (!(error instanceof DiskError)) throw error
     const { offset } = error.details
-    this.refuse(name, error.code, typeof offset === 'number' ? offset : undefined, () => error.message)
+    const message = () => (error.hint ? `${error.message} ${error.hint}` : error.message)
+    this.refuse(name, error.code, typeof offset === 'number' ? offset : undefined, message)
   }
 
   /** The findings of each check in the order of the names, or that it passed. */

@@ -1,4 +1,5 @@
 import type { diskErrorCodes } from '../errors.ts'
+import type { WrappingName } from '../wrapping/wrapping.ts'
 
 export type DiskErrorCode = keyof typeof diskErrorCodes
 
@@ -18,10 +19,14 @@ export interface SafetyCheckResult {
 export interface SafetyVerdict {
   /** No check refused. */
   readonly accepted: boolean
-  /** What the image is to be read as; `unknown` when several formats claim it. */
+  /** What the image is to be read as, wrapping and all (`raw.gz`, `gcp`); `unknown` when several formats claim it. */
   readonly format: string
+  /** What the disk is wrapped in, outermost first; empty when it is bare. */
+  readonly wrapping: readonly WrappingName[]
   /** Bytes of the guest's disk; null when the image does not say or was refused before that was known. */
   readonly virtualSize: number | null
+  /** The kind of the image by its field's own name, where its format has several and that was reached. */
+  readonly subformat?: string
   readonly checks: readonly SafetyCheckResult[]
 }
 

@@ -64,6 +64,8 @@ export interface Filesystem {
   readLink(path: string, options?: AbortOptions): Promise<string>
   /** The path with every link resolved, or `null` when it leads nowhere. */
   resolve(path: string, options?: AbortOptions): Promise<string | null>
+  /** Bytes that are not in use, as the file system has counted them. */
+  freeBytes(options?: AbortOptions): Promise<number>
 
   /** Removes a file, a link itself, or a directory with everything below it. */
   remove(path: string): void
@@ -71,9 +73,12 @@ export interface Filesystem {
   truncate(path: string): void
   /**
    * Gives a regular file this content. An existing file keeps its inode, owner, mode and extended attributes; a new
-   * one gets `attributes` (default 0644, root).
+   * one gets `attributes` (default 0644, root). Large content comes as a Disk with exactly its bytes, which is read at the
+   * commit; only a new file may have it.
    */
-  write(path: string, content: Uint8Array, attributes?: Partial<FileAttributes>): void
+  write(path: string, content: Uint8Array | Disk, attributes?: Partial<FileAttributes>): void
+  /** Makes a directory with these `attributes` (default 0755, root); one that is there stays as it is. */
+  makeDirectory(path: string, attributes?: Partial<FileAttributes>): void
   setMode(path: string, mode: number): void
 
   /**
@@ -81,6 +86,12 @@ export interface Filesystem {
    * @throws GuestError `FILESYSTEM_EDIT_FAILED` | `FILESYSTEM_DAMAGED`
    */
   commit(options?: AbortOptions): Promise<void>
+
+  /**
+   * The file system's bytes with the committed changes, and everything else as it is; names of removed files that lay in
+   * the gaps of directories may be gone. Valid until `close`.
+   */
+  committed(): Disk
 
   /**
    * The file system's bytes with the committed changes, and with everything no file owns read as zeros: free blocks,

@@ -36,11 +36,14 @@ export function memoryFile({ failAfter = Number.POSITIVE_INFINITY } = {}): Memor
   let bytes = Buffer.alloc(0)
   let length = 0
   let writes = 0
+  const grow = (end: number) => {
+    if (end > bytes.length) bytes = Buffer.concat([bytes], Math.max(end, bytes.length * 2))
+  }
   const writeAt = async (chunk: Uint8Array, position: number) => {
     writes += 1
     if (writes > failAfter) throw new Error('full')
     const end = position + chunk.length
-    if (end > bytes.length) bytes = Buffer.concat([bytes], Math.max(end, bytes.length * 2))
+    grow(end)
     bytes.set(chunk, position)
     length = Math.max(length, end)
   }
@@ -50,6 +53,7 @@ export function memoryFile({ failAfter = Number.POSITIVE_INFINITY } = {}): Memor
     writeAt,
     write: (chunk) => writeAt(chunk, length),
     truncate: async (size) => {
+      grow(size)
       length = size
     },
     finish: async () => undefined,

@@ -1,17 +1,28 @@
-import { describe, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
+import { diskFormats } from '../../../src/disk/format-readers.ts'
 import { fuzzImages } from '../../../testbed/hostile/fuzz-image.ts'
-import type { FuzzFormat } from '../../../testbed/hostile/fuzz-seeds.ts'
+import { type FuzzFormat, fuzzTargets, isFuzzFormat } from '../../../testbed/hostile/fuzz-targets.ts'
 
-/** A sample of what `node testbed/hostile/fuzz.ts` does at length. */
-const samples: readonly (readonly [FuzzFormat, number])[] = [
-  ['qcow2', 3000],
-  ['raw', 300],
-  ['mbr', 700],
-  ['gpt', 700],
-]
+/** How many images of each format are spoilt here: a sample of what `npm run fuzz` does at length. */
+const samples: Readonly<Record<FuzzFormat, number>> = {
+  qcow2: 3000,
+  vmdk: 2000,
+  vdi: 1500,
+  vhd: 2000,
+  vhdx: 1000,
+  ova: 1500,
+  raw: 300,
+  mbr: 700,
+  gpt: 700,
+}
 
 describe('probe, partition table, safety checks and reader', () => {
-  it.for(samples)('survive spoilt %s images, %i of them', async ([format, runs]) => {
-    await fuzzImages(format, { runs })
+  it.for(Object.keys(fuzzTargets).filter(isFuzzFormat))('survive spoilt %s images', async (format) => {
+    await fuzzImages(format, { runs: samples[format] })
+  })
+
+  it('are all tried: every format that can be read', () => {
+    const fuzzed: string[] = Object.values(fuzzTargets).map(({ format }) => format)
+    expect(diskFormats.filter((format) => !fuzzed.includes(format))).toEqual([])
   })
 })

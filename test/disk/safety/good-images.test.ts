@@ -154,16 +154,13 @@ describeWith(['qemu-img'], 'checkImage on images made by qemu-img', () => {
     }
   })
 
-  it.for(['qed', 'vmdk', 'vpc', 'vhdx', 'vdi', 'parallels', 'qcow'])(
-    'refuses %s by its name',
-    async (format) => {
-      const { folder, raw } = await rawDisk()
-      const path = join(folder, 'image')
-      await qemuImg('convert', '-f', 'raw', '-O', format, raw, path)
-      expect(await judge(path)).toMatchObject({ accepted: false, problems: ['IMAGE_FORMAT_UNSUPPORTED'] })
-      expect(await judge(path, false, 'raw')).toMatchObject({ problems: ['IMAGE_FORMAT_MISMATCH'] })
-    },
-  )
+  it.for(['qed', 'parallels', 'qcow'])('refuses %s by its name', async (format) => {
+    const { folder, raw } = await rawDisk()
+    const path = join(folder, 'image')
+    await qemuImg('convert', '-f', 'raw', '-O', format, raw, path)
+    expect(await judge(path)).toMatchObject({ accepted: false, problems: ['IMAGE_FORMAT_UNSUPPORTED'] })
+    expect(await judge(path, false, 'raw')).toMatchObject({ problems: ['IMAGE_FORMAT_MISMATCH'] })
+  })
 
   it('reads no more than the tables of a large image, in less than two seconds of CPU time', async () => {
     const path = join(await temporaryFolder(), 'image.qcow2')

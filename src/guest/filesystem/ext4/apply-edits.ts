@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import type { AbortOptions } from '../../../core/abort.ts'
 import { roundUp } from '../../../core/bytes.ts'
 import { type ByteRanges, ByteRangesBuilder } from '../../../disk/byte-ranges.ts'
+import type { Disk } from '../../../disk/disk.ts'
 import { GuestError } from '../../errors.ts'
 import { type BlockMap, readBlockMap } from './block-map.ts'
 import { damaged } from './damaged.ts'
@@ -13,8 +14,8 @@ import { editInode, unlinkNames } from './edit-working-file.ts'
 import { inodeTableBlocks } from './group-descriptors.ts'
 import { inlineDataRanges } from './inline-data.ts'
 import { hasFlag, type Inode, readInode } from './inode.ts'
-import { inodeOffsets, modeTypes } from './layout.ts'
-import type { CreatedFile, EditPlan } from './plan-edits.ts'
+import { inodeOffsets, modeTypes, superblockOffset } from './layout.ts'
+import type { CreatedEntry, EditPlan } from './plan-edits.ts'
 import { transplant } from './transplant.ts'
 import { openVolume, type Volume } from './volume.ts'
 import type { WorkingFile } from './working-file.ts'
@@ -40,10 +41,11 @@ export async function applyEdits({ volume, file, plan, signal }: ApplyOptions): 
   const touched = new Set<number>()
   const regrown: { inode: Inode; size: number; name: string }[] = []
 
-  async function addSource(content: Uint8Array): Promise<string> {
+  async function addSource(content: Uint8Array | Disk): Promise<string> {
     const name = `content-${randomUUID()}`
     sources.push(join(folder, name))
-    await writeFile(join(folder, name), content, { flag: 'wx', mode: 0o600 })
+    const bytes = content instanceof Uint8Array ? content : readChunks(content, { signal })
+    await writeFile(join(folder, name), bytes, { flag: 'wx', mode: 0o600 })
     return name
   }
 
@@ -95,23 +97,28 @@ export async function applyEdits({ volume, file, plan, signal }: ApplyOptions): 
     }
     for (const { inode, content } of plan.contents.values()) await replaceContent(inode, content)
     for (const created of plan.created) {
-      commands.push(...createCommands(created, await addSource(created.content)))
+      commands.push(...createCommands(created, created.content && (await addSource(created.content))))
     }
-    if (commands.length > 0) await runDebugfs(file.path, commands, { signal })
+    if (commands.length > 0)
+      await runDebugfs(file.path, [await setClock(volume, { signal }), ...commands], { signal })
     for (const { inode, size, name } of regrown) {
       await transplant({ volume, file, target: inode.number, size, name, signal })
     }
     markCore(volume, file)
 
     const edited = await openVolume(file.disk, { signal })
-    for (const { directory, name } of plan.created) {
-      touched.add(directory)
-      const inode = await readInode(edited, directory, { signal })
-      const entry = (await readDirectory(edited, inode, { signal })).find((found) => found.name === name)
-      if (!entry) throw new GuestError('FILESYSTEM_EDIT_FAILED', `debugfs did not create "${name}".`)
-      touched.add(entry.inode)
-      await addNewBlocks(edited, file, directory, written, signal)
-      await addNewBlocks(edited, file, entry.inode, written, signal)
+    for (const { path, directory, names } of plan.created) {
+      let number = directory
+      for (const name of names) {
+        touched.add(number)
+        await addNewBlocks(edited, file, number, written, signal)
+        const parent = await readInode(edited, number, { signal })
+        const entry = (await readDirectory(edited, parent, { signal })).find((found) => found.name === name)
+        if (!entry) throw new GuestError('FILESYSTEM_EDIT_FAILED', `debugfs did not create "${path}".`)
+        number = entry.inode
+      }
+      touched.add(number)
+      await addNewBlocks(edited, file, number, written, signal)
     }
     for (const { inode } of regrown) await addNewBlocks(edited, file, inode.number, written, signal)
     for (const number of touched) {
@@ -178,22 +185,47 @@ async function replaceInlineContent(
   })
 }
 
-function createCommands({ path, directory, name, attributes }: CreatedFile, source: string): string[] {
-  // The name becomes part of a command, so it has to be one that cannot be read as anything else.
-  if (!/^[\w.@+][\w.@+-]{0,200}$/.test(name)) {
+function createCommands(
+  { path, directory, names, content, attributes }: CreatedEntry,
+  source: string | null,
+): string[] {
+  // The names become parts of commands, so they have to be ones that cannot be read as anything else.
+  if (!names.every((name) => /^[\w.@+][\w.@+-]{0,200}$/.test(name))) {
     throw new GuestError(
       'FILESYSTEM_EDIT_FAILED',
       `"${path}" cannot be created: its name has odd characters.`,
     )
   }
-  const mode = modeTypes.file | (attributes.mode & 0o7777)
+  const name = names.at(-1) ?? ''
+  const type = content === null ? modeTypes.directory : modeTypes.file
   return [
     `cd <${directory}>`,
-    `write ${source} ${name}`,
-    `set_inode_field ${name} mode 0${mode.toString(8)}`,
+    ...names.slice(0, -1).map((parent) => `cd ${parent}`),
+    source === null ? `mkdir ${name}` : `write ${source} ${name}`,
+    `set_inode_field ${name} mode 0${(type | (attributes.mode & 0o7777)).toString(8)}`,
     `set_inode_field ${name} uid ${attributes.uid}`,
     `set_inode_field ${name} gid ${attributes.gid}`,
   ]
+}
+
+const wtimeOffset = 0x30
+
+/** New files are as old as the last change before them: the result depends on the input alone. */
+async function setClock({ disk }: Volume, options: AbortOptions): Promise<string> {
+  const bytes = Buffer.alloc(4)
+  await disk.read(bytes, superblockOffset + wtimeOffset, options)
+  // Zero would mean the clock.
+  return `set_current_time @${Math.max(1, bytes.readUInt32LE())}`
+}
+
+const chunkBytes = 1024 * 1024
+
+async function* readChunks(disk: Disk, options: AbortOptions): AsyncGenerator<Uint8Array, void, undefined> {
+  for (let offset = 0; offset < disk.size; offset += chunkBytes) {
+    const chunk = new Uint8Array(Math.min(chunkBytes, disk.size - offset))
+    await disk.read(chunk, offset, options)
+    yield chunk
+  }
 }
 
 /** All blocks of a file that was created or has grown: debugfs has written them. */

@@ -1,4 +1,5 @@
 import type { AbortOptions } from '../../../core/abort.ts'
+import { crc32c } from '../../../core/crc32c.ts'
 import {
   type ByteRanges,
   ByteRangesBuilder,
@@ -7,7 +8,6 @@ import {
   rangeStart,
 } from '../../../disk/byte-ranges.ts'
 import { applyEdits, markCore } from './apply-edits.ts'
-import { crc32c } from './crc32c.ts'
 import { checkFilesystem, recover } from './e2fsprogs.ts'
 import { readOnlyFeatures, stateFlags, superblockOffset, superblockSize } from './layout.ts'
 import { materialise } from './materialise.ts'

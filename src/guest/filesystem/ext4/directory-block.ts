@@ -1,4 +1,4 @@
-import { crc32c } from './crc32c.ts'
+import { crc32c } from '../../../core/crc32c.ts'
 import { damaged } from './damaged.ts'
 import { inodeChecksumSeed } from './inode.ts'
 import { directoryTailSize, directoryTailType } from './layout.ts'

@@ -1,6 +1,6 @@
 import type { AbortOptions } from '../../../core/abort.ts'
+import { crc32c, crc32cOfNumber } from '../../../core/crc32c.ts'
 import type { FileKind, FileStat } from '../filesystem.ts'
-import { crc32c, crc32cOfNumber } from './crc32c.ts'
 import { damaged } from './damaged.ts'
 import { blockAreaSize, inodeFlags, inodeOffsets, modeTypes, smallInodeSize } from './layout.ts'
 import type { Superblock } from './superblock.ts'

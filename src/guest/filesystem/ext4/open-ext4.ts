@@ -16,6 +16,7 @@ import { needsReplay, replay } from './journal.ts'
 import { modeTypes, stateFlags } from './layout.ts'
 import { createPathResolver, type Location } from './path-resolver.ts'
 import type { Edit } from './plan-edits.ts'
+import { readFreeBytes } from './superblock.ts'
 import { openVolume } from './volume.ts'
 import type { WorkingFile } from './working-file.ts'
 
@@ -123,14 +124,19 @@ export async function openExt4(disk: Disk, { workFolder, signal }: OpenExt4Optio
       return (await resolver.locate(path, { ...options, follow: true }))?.path ?? null
     },
 
+    freeBytes: (options = {}) => readFreeBytes(volume, options),
+
     remove: (path) => void edits.push({ kind: 'remove', path }),
     truncate: (path) => void edits.push({ kind: 'truncate', path }),
     write: (path, content, attributes = {}) => void edits.push({ kind: 'write', path, content, attributes }),
+    makeDirectory: (path, attributes = {}) => void edits.push({ kind: 'make-directory', path, attributes }),
     setMode: (path, mode) => void edits.push({ kind: 'set-mode', path, mode }),
 
     async commit(options = {}) {
       if (edits.length > 0 || unowned === null) await commit(options)
     },
+
+    committed: () => volume.disk,
 
     async scrubbed(options = {}) {
       // Bitmaps are only believed after a check: what they call free is going to be zeros.

@@ -1,11 +1,13 @@
 import type { AbortOptions } from '../../../core/abort.ts'
+import type { Disk } from '../../../disk/disk.ts'
 import { GuestError } from '../../errors.ts'
+import { pathComponents } from '../../guest-path.ts'
 import type { FileAttributes } from '../filesystem.ts'
 import { damaged } from './damaged.ts'
 import type { StoredEntry } from './directory.ts'
 import { hasFlag, type Inode, isType, readInode } from './inode.ts'
 import { modeTypes, reservedInodes } from './layout.ts'
-import type { NamePlace, PathResolver } from './path-resolver.ts'
+import type { PathResolver } from './path-resolver.ts'
 import type { Volume } from './volume.ts'
 
 /** A change as asked for, by path. */
@@ -15,7 +17,12 @@ export type Edit =
   | {
       readonly kind: 'write'
       readonly path: string
-      readonly content: Uint8Array
+      readonly content: Uint8Array | Disk
+      readonly attributes: Partial<FileAttributes>
+    }
+  | {
+      readonly kind: 'make-directory'
+      readonly path: string
       readonly attributes: Partial<FileAttributes>
     }
   | { readonly kind: 'set-mode'; readonly path: string; readonly mode: number }
@@ -29,16 +36,28 @@ export interface EditPlan {
   readonly freed: readonly Inode[]
   /** New content of existing files; an empty one truncates. */
   readonly contents: ReadonlyMap<number, { readonly inode: Inode; readonly content: Uint8Array }>
-  readonly created: readonly CreatedFile[]
+  /** A new directory before what is new in it. */
+  readonly created: readonly CreatedEntry[]
   readonly modes: ReadonlyMap<number, number>
 }
 
-export interface CreatedFile {
+/** A new file, or a new directory where there is no content. */
+export interface CreatedEntry {
   readonly path: string
+  /** The inode of the last directory on its path that exists already. */
   readonly directory: number
-  readonly name: string
-  readonly content: Uint8Array
+  /** From there on: new directories, if any, and its own name. */
+  readonly names: readonly string[]
+  readonly content: Uint8Array | Disk | null
   readonly attributes: FileAttributes
+}
+
+/** Where a path is, or will be; see `CreatedEntry`. */
+interface EditPlace {
+  readonly directory: Inode
+  readonly names: readonly string[]
+  /** Null where nothing is there. */
+  readonly entry: StoredEntry | null
 }
 
 const maximumDepth = 4096
@@ -56,19 +75,34 @@ export async function planEdits(
 ): Promise<EditPlan> {
   const unlinked = new Map<number, { directory: Inode; names: Set<string> }>()
   const contents = new Map<number, { inode: Inode; content: Uint8Array }>()
-  const created = new Map<string, CreatedFile>()
+  const created = new Map<string, CreatedEntry>()
   const modes = new Map<number, number>()
   const removedDirectories = new Map<number, Inode>()
   const removedLinks = new Map<number, { inode: Inode; count: number }>()
   const lostSubdirectories = new Map<number, number>()
 
-  async function place(path: string): Promise<NamePlace> {
+  async function place(path: string): Promise<EditPlace> {
     const found = await resolver.place(path, options)
-    if (!found || removedDirectories.has(found.directory.number)) {
-      throw failed(path, 'its directory does not exist')
-    }
-    const isGone = unlinked.get(found.directory.number)?.names.has(found.name) ?? false
-    return isGone ? { ...found, entry: null } : found
+    if (!found || removedDirectories.has(found.directory.number)) return placeInNewDirectory(path)
+    const { directory, name, entry } = found
+    const isGone = unlinked.get(directory.number)?.names.has(name) ?? false
+    return { directory, names: [name], entry: isGone ? null : entry }
+  }
+
+  async function placeInNewDirectory(path: string): Promise<EditPlace> {
+    const components = pathComponents(path)
+    const name = components.pop()
+    const parent = components.length > 0 ? await place(`/${components.join('/')}`) : null
+    const isNew = parent !== null && created.get(keyOf(parent))?.content === null
+    if (!isNew || name === undefined) throw failed(path, 'its directory does not exist')
+    return { ...parent, names: [...parent.names, name], entry: null }
+  }
+
+  /** Takes back what was to be created, with everything in it. */
+  function forget({ directory, names }: EditPlace): void {
+    const key = keyOf({ directory, names })
+    for (const other of created.keys())
+      if (other === key || other.startsWith(`${key}/`)) created.delete(other)
   }
 
   async function regularFile(path: string, entry: StoredEntry): Promise<Inode> {
@@ -109,18 +143,28 @@ export async function planEdits(
   for (const edit of edits) {
     const { path } = edit
     const at = await place(path)
-    const { directory, name, entry } = at
-    const createdPath = `${directory.number}/${name}`
+    const { directory, names, entry } = at
+    const [name = ''] = names
+    const key = keyOf(at)
+    const isNew = created.get(key)
     if (edit.kind === 'write' && !entry) {
+      if (isNew?.content === null) throw failed(path, 'it is a directory')
       const attributes = { mode: 0o644, uid: 0, gid: 0, ...edit.attributes }
-      created.set(createdPath, { path, directory: directory.number, name, content: edit.content, attributes })
+      created.set(key, { path, directory: directory.number, names, content: edit.content, attributes })
       continue
     }
-    const isNew = created.get(createdPath)
-    if (isNew && edit.kind === 'truncate') created.set(createdPath, { ...isNew, content: new Uint8Array() })
-    else if (isNew && edit.kind === 'set-mode') {
-      created.set(createdPath, { ...isNew, attributes: { ...isNew.attributes, mode: edit.mode } })
-    } else if (isNew) created.delete(createdPath)
+    if (edit.kind === 'make-directory' && !entry) {
+      if (isNew && isNew.content !== null) throw failed(path, 'it is a file')
+      const attributes = { mode: 0o755, uid: 0, gid: 0, ...edit.attributes }
+      if (!isNew) created.set(key, { path, directory: directory.number, names, content: null, attributes })
+      continue
+    }
+    if (isNew && edit.kind === 'truncate') {
+      if (isNew.content === null) throw failed(path, 'it is a directory')
+      created.set(key, { ...isNew, content: new Uint8Array() })
+    } else if (isNew && edit.kind === 'set-mode') {
+      created.set(key, { ...isNew, attributes: { ...isNew.attributes, mode: edit.mode } })
+    } else if (isNew) forget(at)
     if (isNew) continue
     if (!entry) {
       // Removed already, by this name or another edit: the wish is fulfilled.
@@ -140,7 +184,15 @@ export async function planEdits(
       case 'write': {
         const inode = await regularFile(path, entry)
         const content = edit.kind === 'write' ? edit.content : new Uint8Array()
+        if (!(content instanceof Uint8Array))
+          throw failed(path, 'it exists, and this content is for a new file')
         contents.set(inode.number, { inode, content })
+        break
+      }
+      case 'make-directory': {
+        const target = await resolver.locate(path, { ...options, follow: true })
+        if (!target || !isType(target.inode.mode, modeTypes.directory))
+          throw failed(path, 'it is not a directory')
         break
       }
       case 'set-mode': {
@@ -182,6 +234,10 @@ export async function planEdits(
     created: [...created.values()].filter(({ directory }) => !removedDirectories.has(directory)),
     modes,
   }
+}
+
+function keyOf({ directory, names }: Pick<EditPlace, 'directory' | 'names'>): string {
+  return [directory.number, ...names].join('/')
 }
 
 function failed(path: string, reason: string): GuestError {

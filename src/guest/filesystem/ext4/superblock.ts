@@ -1,8 +1,8 @@
 import type { AbortOptions } from '../../../core/abort.ts'
+import { crc32c } from '../../../core/crc32c.ts'
 import type { Disk } from '../../../disk/disk.ts'
 import { GuestError } from '../../errors.ts'
 import { decodeName } from '../name-encoding.ts'
-import { crc32c } from './crc32c.ts'
 import { damaged } from './damaged.ts'
 import {
   compatibleFeatures,
@@ -149,6 +149,18 @@ function parseSuperblock(bytes: Uint8Array, diskSize: number): Superblock {
       : null,
     tracksInitialisation: hasChecksums || has(readOnlyFeatures.groupChecksum),
   }
+}
+
+/** Free blocks as the super block counts them, in bytes: s_free_blocks_count_lo and _hi. */
+export async function readFreeBytes(
+  { disk, superblock }: { disk: Disk; superblock: Superblock },
+  options: AbortOptions,
+): Promise<number> {
+  const bytes = Buffer.alloc(superblockSize)
+  await disk.read(bytes, superblockOffset, options)
+  const wide = (superblock.incompatible & incompatibleFeatures.wide) !== 0
+  const blocks = bytes.readUInt32LE(0x0c) + (wide ? bytes.readUInt32LE(0x158) * 2 ** 32 : 0)
+  return Math.min(blocks, superblock.blocksCount) * superblock.blockSize
 }
 
 interface Features {

@@ -6,7 +6,7 @@ set -euo pipefail
 packages=(
   e2fsprogs               # ext4 inside images: the product itself needs it
   qemu-utils              # qemu-img, the independent reader of what we write
-  python3-libvhdi         # libvhdi, another one for VHD
+  python3-libvhdi         # libvhdi, another one for VHD and VHDX
   python3-libvmdk         # libvmdk, another one for VMDK
   qemu-system-x86         # instances of the embedded cloud
   openssh-client          # ssh into them
@@ -15,6 +15,8 @@ packages=(
   grub-efi-amd64-bin ovmf # the same for UEFI, and a UEFI to boot it
   busybox-static          # the tiny guest ...
   linux-image-cloud-amd64 # ... and its kernel
+  tar python3             # independent readers and writers of archives
+  gzip xz-utils zstd      # the same for compressed images
   fdisk gdisk             # sfdisk and sgdisk, the independent readers of partition tables
   dosfstools mtools       # the same for FAT
   xfsprogs                # a root file system that we cannot write

@@ -6,6 +6,12 @@ import { delimiter, isAbsolute, join } from 'node:path'
  * starts with `/` is a file that must be there, for packages that bring data instead of a program.
  */
 const packages = {
+  tar: 'tar',
+  gzip: 'gzip',
+  xz: 'xz-utils',
+  zstd: 'zstd',
+  pzstd: 'zstd',
+  python3: 'python3',
   'qemu-img': 'qemu-utils',
   // A file of the package: Python keeps its modules under names of versions and architectures.
   '/usr/share/doc/python3-libvhdi/copyright': 'python3-libvhdi',

@@ -15,8 +15,11 @@ export interface TinyGuestOptions extends AbortOptions {
   /** Bytes; a multiple of 1 MiB, at least 8 MiB, 64 MiB when bootable. */
   size?: number
   label?: PartitionLabel
-  /** With kernel, initramfs and GRUB; prints `TINY-BOOT-OK` on its serial console when it is up. */
-  bootable?: boolean
+  /**
+   * With kernel, initramfs and GRUB, the last only where there is a partition table; prints `TINY-BOOT-OK` on its serial console
+   * when it is up. `separate`: all that but what `tinyBootFiles` gives.
+   */
+  bootable?: boolean | 'separate'
   journal?: boolean
   /** Added to the tree; the same path replaces what is there. */
   entries?: readonly GuestEntry[]
@@ -49,19 +52,47 @@ export async function buildTinyGuest(path: string, options: TinyGuestOptions = {
   try {
     await image.truncate(size)
     await writePartitionTable(image, label, size)
-    if (bootable && layout.core) await writeBootLoader(image, label, layout, { signal })
-    const entries = [
-      ...baseTree(uuid),
-      ...(await busybox(bootable)),
-      ...(bootable ? await bootFiles(uuid, options.atBoot) : []),
-      ...(options.entries ?? []),
-    ]
+    if (bootable === true && layout.core) await writeBootLoader(image, label, layout, { signal })
+    const entries = await tinyTree(uuid, options)
     const deleted = options.deleted ?? []
     await makeExt4(path, entries, { ...layout.root, uuid, journal, deleted, signal })
   } finally {
     await image.close()
   }
   return { path, size, root: layout.root, uuid }
+}
+
+/** Everything in a tiny guest whose root file system has this UUID. */
+export async function tinyTree(
+  uuid: string,
+  {
+    bootable = false,
+    atBoot,
+    entries = [],
+    type,
+  }: Pick<TinyGuestOptions, 'bootable' | 'atBoot' | 'entries'> & RootType,
+): Promise<GuestEntry[]> {
+  return [
+    ...baseTree(uuid),
+    ...(await busybox(bootable !== false)),
+    ...(bootable === false ? [] : startFiles(atBoot)),
+    ...(bootable === true ? await bootFiles(uuid, type) : []),
+    ...entries,
+  ]
+}
+
+/** What its initramfs mounts. */
+export interface RootType {
+  type?: 'ext4' | 'xfs'
+}
+
+/** Kernel and initramfs for a tiny guest that has none, and the version whose modules the kernel looks for. */
+export async function tinyBootFiles(
+  uuid: string,
+  { type = 'ext4' }: RootType = {},
+): Promise<{ version: string; kernel: Buffer; ramdisk: Buffer }> {
+  const { version, image } = await findHostKernel()
+  return { version, kernel: await readFile(image), ramdisk: await initramfs(uuid, type) }
 }
 
 const passwd = `root:x:0:0:root:/root:/bin/sh
@@ -115,12 +146,9 @@ async function busybox(needed: boolean): Promise<GuestEntry[]> {
   ]
 }
 
-async function bootFiles(uuid: string, atBoot = ''): Promise<GuestEntry[]> {
-  const kernel = await findHostKernel()
-  const [kernelFile, initramfsFile] = [
-    `/boot/vmlinuz-${kernel.version}`,
-    `/boot/initrd.img-${kernel.version}`,
-  ]
+async function bootFiles(uuid: string, type: RootType['type'] = 'ext4'): Promise<GuestEntry[]> {
+  const { version, kernel, ramdisk } = await tinyBootFiles(uuid, { type })
+  const [kernelFile, initramfsFile] = [`/boot/vmlinuz-${version}`, `/boot/initrd.img-${version}`]
   const configuration = grubConfiguration({
     uuid,
     title: 'Tiny',
@@ -128,13 +156,11 @@ async function bootFiles(uuid: string, atBoot = ''): Promise<GuestEntry[]> {
     initrd: initramfsFile,
     kernelArguments: `root=UUID=${uuid} console=tty0 console=ttyS0,115200 quiet panic=5`,
   })
-  return [
-    file(kernelFile, await readFile(kernel.image)),
-    file(initramfsFile, await initramfs(uuid)),
-    file('/boot/grub/grub.cfg', configuration),
-    file('/etc/inittab', inittab),
-    file('/etc/init.d/rcS', startScript(atBoot), { mode: 0o755 }),
-  ]
+  return [file(kernelFile, kernel), file(initramfsFile, ramdisk), file('/boot/grub/grub.cfg', configuration)]
+}
+
+function startFiles(atBoot = ''): GuestEntry[] {
+  return [file('/etc/inittab', inittab), file('/etc/init.d/rcS', startScript(atBoot), { mode: 0o755 })]
 }
 
 const inittab = `::sysinit:/etc/init.d/rcS
@@ -161,8 +187,8 @@ echo "TINY-BOOT-OK" > /dev/console
 `
 }
 
-async function initramfs(uuid: string): Promise<Buffer> {
-  const drivers = 'virtio_pci virtio_blk virtio_scsi sd_mod virtio_net crc32c_generic crc32c_intel ext4'
+async function initramfs(uuid: string, type: 'ext4' | 'xfs'): Promise<Buffer> {
+  const drivers = `virtio_pci virtio_blk virtio_scsi sd_mod virtio_net crc32c_generic crc32c_intel ${type}`
   const modules = await findModules(await findHostKernel(), drivers.split(' '))
   const init = `#!/bin/sh
 mount -t proc proc /proc
@@ -175,7 +201,7 @@ while [ $tries -lt 100 ]; do
   tries=$((tries + 1))
   sleep 0.1
 done
-mount -t ext4 -o ro $root /new && exec switch_root /new /sbin/init
+mount -t ${type} -o ro $root /new && exec switch_root /new /sbin/init
 echo TINY-BOOT-FAILED > /dev/console
 exec sh
 `

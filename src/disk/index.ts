@@ -10,6 +10,9 @@ export type { Disk, Extent } from './disk.ts'
 export { DiskError } from './errors.ts'
 export { memoryDisk } from './memory-disk.ts'
 export { type CheckedDisk, type OpenCheckedDiskOptions, openCheckedDisk } from './open-disk.ts'
+export type { Appliance } from './ova/appliance.ts'
+export type { ApplianceOptions } from './ova/appliance-options.ts'
+export { defaultMachine, type MachineDescription } from './ova/machine.ts'
 export {
   type Partition,
   type PartitionProblem,

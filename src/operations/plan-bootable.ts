@@ -20,7 +20,7 @@ export async function planBootableOf(
 ): Promise<BootableReport> {
   const related = reference.kind === 'file' ? null : await findRelated(clouds, reference, { signal })
   await using checked = await openReference(clouds, reference, { disk, signal })
-  return withWorkFolder(async (folder) => {
+  return await withWorkFolder(async (folder) => {
     const context = { signal: signal ?? new AbortController().signal, emit: () => undefined }
     await using preparation = await prepareBoot(clouds, {
       disk: checked.disk,

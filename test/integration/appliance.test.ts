@@ -67,52 +67,58 @@ describeWith(
   },
 )
 
-describeWith([...debianGuestRequirements, 'virt-v2v', 'nbdkit', 'nbdcopy', 'debugfs'], 'virt-v2v', () => {
-  let site: Site
-  beforeAll(async () => {
-    site = await makeSite()
-  })
-  afterAll(() => site[Symbol.asyncDispose]())
-
-  test('imports an exported Debian, and makes it a guest of KVM', async () => {
-    const raw = join(site.home, 'debian.raw')
-    await buildDebianGuest(raw)
-    // It wants to write the boot loader's configuration anew, and the guest has its boot loader from outside.
-    await writeProgram(raw, '/usr/sbin/grub-mkconfig', '#!/bin/sh\nexit 0\n')
-    const options = ['--cpus', '2', '--memory', '1G', '--nic', 'vmxnet3', '--disk-bus', 'scsi']
-    await site.json(storedDocument, ['export', 'debian.raw', 'debian.ova', ...options])
-    const { appliance } = await site.json(inspectionDocument, ['inspect', 'debian.ova'])
-    expect(appliance.machines).toEqual([{ vmwareOs: 'debian10_64Guest', firmware: 'bios' }])
-    const out = join(site.home, 'out')
-    await mkdir(out)
-    const conversion = [
-      '-i',
-      'ova',
-      join(site.home, 'debian.ova'),
-      '-o',
-      'local',
-      '-os',
-      out,
-      '-on',
-      'debian',
-    ]
-    const { stdout } = await promisify(execFile)('virt-v2v', conversion, {
-      // Its own machine runs by emulation; hardware virtualisation may be there and not work.
-      env: { ...process.env, LIBGUESTFS_BACKEND: 'direct', LIBGUESTFS_BACKEND_SETTINGS: 'force_tcg' },
-      timeout: 1_500_000,
-      maxBuffer: 64 * mebibyte,
+describeWith(
+  [...debianGuestRequirements, 'virt-v2v', 'nbdkit', 'nbdcopy', 'debugfs', 'qemu-system-x86_64'],
+  'virt-v2v',
+  () => {
+    let site: Site
+    beforeAll(async () => {
+      site = await makeSite()
     })
-    expect(stdout).toMatch(/Finishing off/)
-    const { size } = await stat(join(out, 'debian-sda'))
-    expect(size).toBe(1536 * mebibyte)
-  }, 1_800_000)
+    afterAll(() => site[Symbol.asyncDispose]())
 
-  async function writeProgram(image: string, path: string, content: string): Promise<void> {
-    const local = join(site.home, 'program')
-    await runProgram('tee', [local], { timeout: 10_000, input: content })
-    const partition = `${image}?offset=${mebibyte}`
-    for (const request of [`write ${local} ${path}`, `set_inode_field ${path} mode 0100755`]) {
-      await runProgram('debugfs', ['-w', '-R', request, partition], { timeout: 60_000 })
+    test('imports an exported Debian, and makes it a guest of KVM that boots', async () => {
+      const raw = join(site.home, 'debian.raw')
+      await buildDebianGuest(raw)
+      // It wants to write the boot loader's configuration anew, and the guest has its boot loader from outside.
+      await writeProgram(raw, '/usr/sbin/grub-mkconfig', '#!/bin/sh\nexit 0\n')
+      const options = ['--cpus', '2', '--memory', '1G', '--nic', 'vmxnet3', '--disk-bus', 'scsi']
+      await site.json(storedDocument, ['export', 'debian.raw', 'debian.ova', ...options])
+      const { appliance } = await site.json(inspectionDocument, ['inspect', 'debian.ova'])
+      expect(appliance.machines).toEqual([{ vmwareOs: 'debian10_64Guest', firmware: 'bios' }])
+      const out = join(site.home, 'out')
+      await mkdir(out)
+      const conversion = [
+        '-i',
+        'ova',
+        join(site.home, 'debian.ova'),
+        '-o',
+        'local',
+        '-os',
+        out,
+        '-on',
+        'debian',
+      ]
+      const { stdout } = await promisify(execFile)('virt-v2v', conversion, {
+        // Its own machine runs by emulation; hardware virtualisation may be there and not work.
+        env: { ...process.env, LIBGUESTFS_BACKEND: 'direct', LIBGUESTFS_BACKEND_SETTINGS: 'force_tcg' },
+        timeout: 1_500_000,
+        maxBuffer: 64 * mebibyte,
+      })
+      expect(stdout).toMatch(/Finishing off/)
+      const { size } = await stat(join(out, 'debian-sda'))
+      expect(size).toBe(1536 * mebibyte)
+      const until = /debian12 login:/
+      await bootDisk(join(out, 'debian-sda'), { until, timeout: 600_000, memory: 1024 })
+    }, 2_400_000)
+
+    async function writeProgram(image: string, path: string, content: string): Promise<void> {
+      const local = join(site.home, 'program')
+      await runProgram('tee', [local], { timeout: 10_000, input: content })
+      const partition = `${image}?offset=${mebibyte}`
+      for (const request of [`write ${local} ${path}`, `set_inode_field ${path} mode 0100755`]) {
+        await runProgram('debugfs', ['-w', '-R', request, partition], { timeout: 60_000 })
+      }
     }
-  }
-})
+  },
+)

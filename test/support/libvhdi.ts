@@ -19,7 +19,7 @@ with open(sys.argv[2], 'wb') as output:
         left -= len(part)
 `
 
-/** All of the disk in a VHD, as libvhdi reads it. */
+/** All of the disk in a VHD or VHDX, as libvhdi reads it. */
 export async function readByLibvhdi(path: string): Promise<Buffer> {
   const output = join(await temporaryFolder(), 'disk.raw')
   await runProgram('/usr/bin/python3', ['-c', script, path, output], { timeout: 60_000 })

@@ -2,6 +2,7 @@ import { openCheckedDisk } from '../../src/disk/open-disk.ts'
 import type { FuzzTarget } from './fuzz-target.ts'
 import { type OvaSketch, oneDisk, resealArchive, sketchDescriptor, sketchOva } from './ova-sketch.ts'
 import { sketchQcow2 } from './qcow2-sketch.ts'
+import { sketchVmdk } from './vmdk-sketch.ts'
 
 const hardware = `<VirtualHardwareSection><Info>x</Info>
   <Item><InstanceID>1</InstanceID><ResourceType>4</ResourceType><AllocationUnits>byte * 2^20</AllocationUnits><VirtualQuantity>512</VirtualQuantity></Item>
@@ -17,6 +18,7 @@ function sketches(): OvaSketch[] {
     sketchOva(),
     sketchOva({ descriptor, manifest: false }),
     sketchOva({ descriptor, disk, manifest: false }),
+    sketchOva({ descriptor, disk: sketchVmdk({ kind: 'stream' }).bytes, manifest: false }),
     sketchOva({
       descriptor: sketchDescriptor({ disks: `${oneDisk}${oneDisk.replace('vmdisk1', 'vmdisk2')}` }),
       manifest: false,

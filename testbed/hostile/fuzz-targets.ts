@@ -6,6 +6,7 @@ import { fuzzVdi } from './fuzz-vdi.ts'
 import { fuzzVhd } from './fuzz-vhd.ts'
 import { fuzzVhdx } from './fuzz-vhdx.ts'
 import { fuzzVmdk } from './fuzz-vmdk.ts'
+import { fuzzGzip, fuzzTar, fuzzXz, fuzzZstd } from './fuzz-wrapped.ts'
 
 /** Everything that reads untrusted images. `test/disk/safety/fuzz.test.ts` fails when a format is missing here. */
 export const fuzzTargets = {
@@ -15,6 +16,10 @@ export const fuzzTargets = {
   vhd: fuzzVhd,
   vhdx: fuzzVhdx,
   ova: fuzzOva,
+  tar: fuzzTar,
+  gzip: fuzzGzip,
+  zstd: fuzzZstd,
+  xz: fuzzXz,
   raw: fuzzRaw,
   mbr: fuzzMbr,
   gpt: fuzzGpt,

@@ -1,3 +1,4 @@
+import { hostileCompressed } from './hostile-compressed.ts'
 import { hostileDataFiles } from './hostile-data-files.ts'
 import { hostileFormats } from './hostile-formats.ts'
 import { hostileGpts } from './hostile-gpt.ts'
@@ -8,6 +9,7 @@ import { hostileQcow2Data } from './hostile-qcow2-data.ts'
 import { hostileQcow2Extras } from './hostile-qcow2-extras.ts'
 import { hostileQcow2Headers } from './hostile-qcow2-headers.ts'
 import { hostileQcow2Tables } from './hostile-qcow2-tables.ts'
+import { hostileTars } from './hostile-tar.ts'
 import { hostileVdis } from './hostile-vdi.ts'
 import { hostileVhds } from './hostile-vhd.ts'
 import { hostileVhdx } from './hostile-vhdx.ts'
@@ -43,4 +45,6 @@ export const hostileImages: readonly HostileImage[] = [
   ...hostileVhdx,
   ...hostileVhdxLogs,
   ...hostileOvas,
+  ...hostileTars,
+  ...hostileCompressed,
 ]

@@ -20,8 +20,13 @@ export interface SealedFile {
 export function sealDisk(disk: SealedFile, others: readonly SealedFile[]): ContainerProof {
   const { source } = disk.file
   const proven = provenSource(
-    // A source below may prove itself in the same way, and can then only be streamed as a whole.
-    { ...source, stream: (options) => streamByReading(source, options), close: async () => undefined },
+    {
+      ...source,
+      // A source below may prove itself in the same way, and can then only be streamed as a whole. The pass copies
+      // each chunk before it asks for the next one.
+      stream: (options) => streamByReading(source, { ...options, transient: true }),
+      close: async () => undefined,
+    },
     {
       expected: { algorithm: disk.entry.algorithm, value: disk.entry.digest },
       mismatch: (what) => mismatch(disk, what),

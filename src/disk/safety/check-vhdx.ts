@@ -35,7 +35,7 @@ export async function checkVhdx(
     const header = await readVhdxHeader(source, { signal })
     check = 'vhdx.log'
     const image = await replayLog(source, header, { signal })
-    if (image !== source) {
+    if (header.logGuid !== null) {
       findings.warn('vhdx.log', 'IMAGE_MARKED_DIRTY', header.logOffset, () => {
         return 'The image was not closed; the changes that its log has are read as if they had been made.'
       })

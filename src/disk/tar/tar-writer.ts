@@ -71,10 +71,13 @@ export function tarWriter(sink: ByteSink): TarWriter {
   }
 
   return {
-    begin: (member, options) => beginWith([encodeTarHeader(member)], member, options),
+    async begin(member, options) {
+      return beginWith([encodeTarHeader(member)], member, options)
+    },
 
-    beginSparse: (member, stored, options) =>
-      beginWith(encodeSparseMember(member, stored), { name: member.name, size: stored.total }, options),
+    async beginSparse(member, stored, options) {
+      return beginWith(encodeSparseMember(member, stored), { name: member.name, size: stored.total }, options)
+    },
 
     async end(options) {
       await endMember(options)

@@ -21,17 +21,20 @@ export interface LogEntry {
 }
 
 /**
- * The entry at `position`, or null when no valid one is there (2.3.1). `bytes` is the log twice over, so that an entry
- * that runs on at the log's start is in one piece. `beforeChecksum` is told over how many bytes one is about to be computed.
+ * What is at `position` of a log (2.3.1): an entry, or one of which some sectors are still what they were before, as a
+ * program leaves it that is stopped while it writes, or one that is damaged; null where none begins, or one of an older log.
+ * `bytes` is the log twice over, so that an entry that runs on at the log's start is in one piece. `beforeChecksum` is told
+ * over how many bytes one is about to be computed.
  */
 export function parseLogEntry(
   bytes: Buffer,
   position: number,
   { logGuid, beforeChecksum }: { logGuid: string; beforeChecksum: (length: number) => void },
-): LogEntry | null {
+): LogEntry | 'unfinished' | 'damaged' | null {
   const logLength = bytes.length / 2
-  if (!hasSignature(bytes, position, log.entrySignature)) return null
   const fields = fieldReader(bytes, position)
+  if (!hasSignature(bytes, position, log.entrySignature)) return null
+  if (fields.guid(logEntryFields.logGuid) !== logGuid) return null
   const length = fields.number(logEntryFields.entryLength)
   const tail = fields.number(logEntryFields.tail)
   const sequenceNumber = fields.exact(logEntryFields.sequenceNumber)
@@ -45,13 +48,18 @@ export function parseLogEntry(
     tail % log.sectorBytes === 0 &&
     tail < logLength &&
     sequenceNumber > 0n &&
-    Number.isSafeInteger(lastFileOffset) &&
-    fields.guid(logEntryFields.logGuid) === logGuid
-  if (!isPossible) return null
+    Number.isSafeInteger(lastFileOffset)
+  if (!isPossible) return 'damaged'
   beforeChecksum(length)
   const entry = bytes.subarray(position, position + length)
-  if (!isIntact(entry, log.entrySignature)) return null
-  for (const patch of patchesOf(entry, { descriptors, sequenceNumber })) if (!patch) return null
+  const parts = { descriptors, sequenceNumber }
+  let isComplete = true
+  for (const found of changesOf(entry, parts)) {
+    if (found === 'damaged') return 'damaged'
+    if (found === 'unfinished') isComplete = false
+  }
+  if (!isComplete) return 'unfinished'
+  if (!isIntact(entry, log.entrySignature)) return 'damaged'
   return {
     position,
     length,
@@ -60,15 +68,15 @@ export function parseLogEntry(
     flushedFileOffset,
     lastFileOffset,
     descriptors,
-    patches: () => [...patchesOf(entry, { descriptors, sequenceNumber })].filter((patch) => patch !== null),
+    patches: () => [...changesOf(entry, parts)].filter((change) => typeof change !== 'string'),
   }
 }
 
-/** Null for a descriptor that is not valid. */
-function* patchesOf(
+/** What every descriptor asks for; `unfinished` where its data sector is none of this entry. */
+function* changesOf(
   entry: Buffer,
   { descriptors, sequenceNumber }: { descriptors: number; sequenceNumber: bigint },
-): Generator<Patch | null, void, undefined> {
+): Generator<Patch | 'unfinished' | 'damaged', void, undefined> {
   let sector = descriptorEnd(descriptors)
   for (let index = 0; index < descriptors; index += 1) {
     const at = log.firstDescriptor + index * log.descriptorBytes
@@ -84,18 +92,16 @@ function* patchesOf(
       start % log.sectorBytes === 0 &&
       length % log.sectorBytes === 0
     if (!isValid) {
-      yield null
-      continue
+      yield 'damaged'
+    } else if (!isZero) {
+      const data = entry.subarray(sector, sector + log.sectorBytes)
+      sector += log.sectorBytes
+      if (data.length < log.sectorBytes) yield 'damaged'
+      else if (!isDataSector(data, sequenceNumber)) yield 'unfinished'
+      else yield { start, end, bytes: restored(data, entry.subarray(at)) }
+    } else if (length > 0) {
+      yield { start, end, bytes: null }
     }
-    if (isZero) {
-      if (length > 0) yield { start, end, bytes: null }
-      continue
-    }
-    const data = entry.subarray(sector, sector + log.sectorBytes)
-    sector += log.sectorBytes
-    yield isDataSector(data, sequenceNumber)
-      ? { start, end, bytes: restored(data, entry.subarray(at)) }
-      : null
   }
 }
 
@@ -104,7 +110,7 @@ function descriptorEnd(descriptors: number): number {
 }
 
 function isDataSector(data: Buffer, sequenceNumber: bigint): boolean {
-  if (data.length < log.sectorBytes || !hasSignature(data, 0, log.sectorSignature)) return false
+  if (!hasSignature(data, 0, log.sectorSignature)) return false
   const { number } = fieldReader(data)
   const high = BigInt(number(logSectorFields.sequenceHigh))
   return (high << 32n) + BigInt(number(logSectorFields.sequenceLow)) === sequenceNumber

@@ -43,8 +43,9 @@ export async function replayLog(
     budget -= length
     if (budget < 0) throw refuse('IMAGE_LOG_DAMAGED', 'has entries that overlap')
   })
+  if (entries === null) throw refuse('IMAGE_LOG_DAMAGED', 'is damaged')
   const latest = entries.at(-1)
-  if (!latest) throw refuse('IMAGE_LOG_DAMAGED', 'is damaged')
+  if (!latest) return source
   if (source.size < latest.flushedFileOffset) {
     throw refuse('IMAGE_TRUNCATED', `says that the file had ${latest.flushedFileOffset} bytes`)
   }
@@ -63,16 +64,23 @@ export async function replayLog(
  *
  * No entry begins inside a valid one: what stands there are descriptors and data sectors, which have other signatures. So
  * the search goes on behind a sequence, whether that counts or not, and takes time in proportion to the log.
+ *
+ * Empty when the log was announced in the header and no entry of it was ever finished: QEMU announces a log before it
+ * writes the first one, and changes nothing in its place before that is on stable storage. Null for a log that is damaged.
  */
-function activeSequence(log: Buffer, logGuid: string, beforeChecksum: (length: number) => void): LogEntry[] {
+function activeSequence(
+  log: Buffer,
+  logGuid: string,
+  beforeChecksum: (length: number) => void,
+): LogEntry[] | null {
   const logLength = log.length / 2
-  const known = new Map<number, LogEntry | null>()
+  const known = new Map<number, ReturnType<typeof parseLogEntry>>()
+  let isBegun = false
   const entryAt = (position: number): LogEntry | null => {
-    const found = known.get(position)
-    if (found !== undefined) return found
-    const entry = parseLogEntry(log, position, { logGuid, beforeChecksum })
-    known.set(position, entry)
-    return entry
+    const found = known.get(position) ?? parseLogEntry(log, position, { logGuid, beforeChecksum })
+    known.set(position, found)
+    if (found !== null && found !== 'unfinished') isBegun = true
+    return typeof found === 'string' ? null : found
   }
 
   let active: LogEntry[] = []
@@ -91,5 +99,5 @@ function activeSequence(log: Buffer, logGuid: string, beforeChecksum: (length: n
     const highest = active.at(-1)?.sequenceNumber ?? 0n
     if (latest && tail >= 0 && latest.sequenceNumber > highest) active = sequence.slice(tail)
   }
-  return active
+  return isBegun && active.length === 0 ? null : active
 }

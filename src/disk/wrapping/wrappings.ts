@@ -13,6 +13,9 @@ const wrappings = {
 
 export type WrappedFormat = keyof typeof wrappings
 
+/** The wrappings that can be taken off. */
+export const wrappedFormats: readonly WrappedFormat[] = ['gzip', 'xz', 'zstd', 'tar', 'ovf']
+
 export function isWrappedFormat(format: string): format is WrappedFormat {
   return Object.hasOwn(wrappings, format)
 }

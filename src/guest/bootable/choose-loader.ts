@@ -42,7 +42,8 @@ export async function chooseCore(choice: LoaderChoice): Promise<ChosenCore> {
     const core = await buildHere('bios', choice)
     return { boot: await readBootSectorCode(grub), core, origin: 'of this machine' }
   }
-  const own = start.own && (await readGuestCore(start.own.volume.filesystem, start.own.folder, { signal }))
+  const filesystem = start.own?.volume.filesystem
+  const own = filesystem && (await readGuestCore(filesystem, start.own?.folder ?? '', { signal }))
   if (own) return { ...own, origin: 'the guest’s own' }
   throw unsuitable('bios', choice)
 }

@@ -4,7 +4,7 @@ import { type Guest, type GuestVolume, volumeName } from '../guest.ts'
 import type { GuestWarning } from '../warnings.ts'
 import type { BootableReport } from './bootable.ts'
 import { decideStart } from './decide-start.ts'
-import { findGrubPlaces, type GrubPlace, grubPlaces, isOpen } from './find-grub-places.ts'
+import { findGrubPlaces, type GrubPlace, grubPlaces, isOpen, type OpenVolume } from './find-grub-places.ts'
 import { lookIntoRoot } from './look-into-root.ts'
 import type { RootEdits } from './root-edits.ts'
 import { unseenTypes } from './root-volume.ts'
@@ -18,7 +18,7 @@ export interface DiskStart {
   /** The folder of the guest's own GRUB, whose programs may be used. */
   readonly own: GrubPlace | null
   /** A grub.cfg to be written where there is none. */
-  readonly edits: { readonly volume: GrubPlace['volume']; readonly changes: RootEdits } | null
+  readonly edits: { readonly volume: OpenVolume; readonly changes: RootEdits } | null
   readonly obstacle: GuestError | null
   readonly kernel: BootableReport['kernel']
   readonly findings: readonly string[]

@@ -40,7 +40,7 @@ function searchKernels(uuid: string): string[] {
     ...serialConsole,
     'for kernel in ($root)/boot/vmlinuz-*; do',
     '  if [ -f "$kernel" ]; then',
-    '    regexp --set=1:version "vmlinuz-(.*)$" "$kernel"',
+    `    regexp --set=1:version 'vmlinuz-(.*)' "$kernel"`,
     '    set ramdisk=',
     '    for name in "initrd.img-$version" "initramfs-$version.img" "initrd-$version"; do',
     '      if [ -f "($root)/boot/$name" ]; then set ramdisk="($root)/boot/$name"; fi',

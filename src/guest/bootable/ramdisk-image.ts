@@ -16,11 +16,8 @@ const beginnings: readonly (readonly [kind: string, hex: string])[] = [
 
 /** What a file begins like, of all that a kernel takes for its initial ramdisk; null for anything else. */
 export async function recogniseRamdisk(file: Disk, options: AbortOptions = {}): Promise<string | null> {
-  const head = Buffer.alloc(Math.min(2048, file.size))
+  const head = Buffer.alloc(Math.min(8, file.size))
   await file.read(head, 0, options)
-  const hex = head.toString('hex', 0, 8)
-  const found = beginnings.find(([, beginning]) => hex.startsWith(beginning))
-  if (found) return found[0]
-  // Kernels of old took the image of a file system.
-  return head.length === 2048 && head.readUInt16LE(1024 + 56) === 0xef53 ? 'ext2' : null
+  const hex = head.toString('hex')
+  return beginnings.find(([, beginning]) => hex.startsWith(beginning))?.[0] ?? null
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { diskFormats } from '../../../src/disk/format-readers.ts'
+import { wrappedFormats } from '../../../src/disk/wrapping/wrappings.ts'
 import { fuzzImages } from '../../../testbed/hostile/fuzz-image.ts'
 import { type FuzzFormat, fuzzTargets, isFuzzFormat } from '../../../testbed/hostile/fuzz-targets.ts'
 
@@ -9,8 +10,12 @@ const samples: Readonly<Record<FuzzFormat, number>> = {
   vmdk: 2000,
   vdi: 1500,
   vhd: 2000,
-  vhdx: 1000,
+  vhdx: 600,
   ova: 1500,
+  tar: 1500,
+  gzip: 300,
+  zstd: 300,
+  xz: 15,
   raw: 300,
   mbr: 700,
   gpt: 700,
@@ -21,8 +26,9 @@ describe('probe, partition table, safety checks and reader', () => {
     await fuzzImages(format, { runs: samples[format] })
   })
 
-  it('are all tried: every format that can be read', () => {
-    const fuzzed: string[] = Object.values(fuzzTargets).map(({ format }) => format)
-    expect(diskFormats.filter((format) => !fuzzed.includes(format))).toEqual([])
+  it('are all tried: every format that can be read, and every wrapping', () => {
+    const formats: readonly string[] = [...diskFormats, ...wrappedFormats]
+    // A descriptor alone is read as the one in an archive is.
+    expect(formats.filter((format) => format !== 'ovf' && !isFuzzFormat(format))).toEqual([])
   })
 })

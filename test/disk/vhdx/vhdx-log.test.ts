@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { copyFile, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -168,6 +170,35 @@ describeWith(['qemu-img'], 'an image with a log, and QEMU', () => {
     expect(await qemuImgSame({ path: raw, format: 'raw' }, { path: repaired, format: 'vhdx' })).toBe(true)
   })
 })
+
+describeWith(['qemu-img'], 'an image of a QEMU that was killed', () => {
+  test('is the same for both, whatever it was doing', async () => {
+    const folder = await temporaryFolder()
+    for (let trial = 0; trial < 6; trial += 1) {
+      const [path, repaired] = [join(folder, `${trial}.vhdx`), join(folder, `${trial}-repaired.vhdx`)]
+      await qemuImg('create', '-f', 'vhdx', '-o', 'subformat=dynamic,block_size=1M', path, '100M')
+      const writes = Array.from(
+        { length: 98 },
+        (_, index) => `write -P ${index + 1} ${(index * 37) % 100}M 4k`,
+      )
+      await killedQemuIo(path, writes, 20 + trial * 30)
+      await copyFile(path, repaired)
+      await qemuImg('check', '-r', 'all', '-f', 'vhdx', repaired)
+      await using checked = await openCheckedDisk(await openFileSource(path))
+      const ours = Buffer.alloc(checked.disk.size)
+      await checked.disk.read(ours, 0)
+      const raw = join(folder, `${trial}.raw`)
+      await writeFile(raw, ours)
+      expect(await qemuImgSame({ path: raw, format: 'raw' }, { path: repaired, format: 'vhdx' })).toBe(true)
+    }
+  })
+})
+
+async function killedQemuIo(path: string, commands: readonly string[], milliseconds: number): Promise<void> {
+  const options = ['-f', 'vhdx', ...commands.flatMap((command) => ['-c', command]), path]
+  const child = spawn('qemu-io', options, { stdio: 'ignore', timeout: milliseconds, killSignal: 'SIGKILL' })
+  await once(child, 'exit')
+}
 
 /** The first write to the place given fails, so that QEMU leaves with what it had in mind in the log. */
 async function writeWithFailingTable(

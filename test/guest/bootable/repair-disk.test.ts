@@ -324,6 +324,17 @@ describeWith(
       expect(report.findings).toContain('GRUB’s configuration is /grub2/grub.cfg in partition 1 (ext4)')
     })
 
+    it('finds a configuration in a FAT partition, such as one that was made for a separate kernel', async () => {
+      const files = await esp({ '/boot/grub/grub.cfg': Buffer.from('linux /boot/vmlinuz-6.1\n') })
+      const disk = mbrDisk([
+        { number: 2, offset: MiB, disk: files, type: 0x0c },
+        { number: 1, offset: 40 * MiB, disk: await root({ ...systemTree, ...fstab }) },
+      ])
+      const { report, disk: mended } = await make(disk)
+      expect(report.findings).toContain('GRUB’s configuration is /boot/grub/grub.cfg in partition 2 (vfat)')
+      expect((await make(mended)).report.action).toBe('none')
+    })
+
     it('whose /boot nobody can look into gets a GRUB that looks there itself, and a warning', async () => {
       const path = join(folder.path, 'boot.xfs')
       await emptyFile(path, 320 * MiB)

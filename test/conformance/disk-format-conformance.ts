@@ -109,9 +109,8 @@ export function describeWrittenFormat(written: WrittenFormat): void {
       await fc.assert(cases, { numRuns: 5 })
     })
 
-    it.skipIf(!written.isSparse)(
-      'is the same disk again: 1 TiB with little on it, at the cost of that',
-      async () => {
+    if (written.isSparse) {
+      it('is the same disk again: 1 TiB with little on it, at the cost of that', async () => {
         const folder = await temporaryFolder()
         await forBothSinks(async (kind) => {
           const path = await write(folder, diskOf(sparseContent), kind)
@@ -126,8 +125,8 @@ export function describeWrittenFormat(written: WrittenFormat): void {
           )
           expect(await qemuIo(qemuDriver, path, 'read -P 0 500G 64K', ...reads)).not.toMatch(/fail/i)
         })
-      },
-    )
+      })
+    }
 
     it('takes a disk without a byte, or says that the format has none', async () => {
       const folder = await temporaryFolder()

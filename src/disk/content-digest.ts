@@ -1,8 +1,15 @@
 import type { AbortOptions } from '../core/abort.ts'
-import { KiB } from '../core/bytes.ts'
+import { KiB, MiB } from '../core/bytes.ts'
+import type { ByteRange } from '../transfer/byte-source.ts'
 import { Hasher } from '../transfer/hasher.ts'
 import { isZero } from '../transfer/zeros.ts'
-import { ByteRangesBuilder, firstRangeEndingAfter, rangeEnd, rangeStart } from './byte-ranges.ts'
+import {
+  type ByteRanges,
+  ByteRangesBuilder,
+  firstRangeEndingAfter,
+  rangeEnd,
+  rangeStart,
+} from './byte-ranges.ts'
 import { collectDataRuns } from './data-runs.ts'
 import type { Disk } from './disk.ts'
 import { readAhead } from './read-ahead.ts'
@@ -40,7 +47,7 @@ export async function contentDigest(disk: Disk, options: ContentDigestOptions = 
 export interface DigestedDisk extends AsyncDisposable {
   readonly disk: Disk
   /**
-   * The content digest of what was read through `disk`.
+   * The content digest of what was read through `disk`, since its reader last began at the front. May be asked for again.
    * @throws Error when some of the data was never read, since the digest would prove nothing about it
    */
   digest(options?: AbortOptions): Promise<string>
@@ -54,6 +61,20 @@ export interface DigestedDisk extends AsyncDisposable {
 export function digestWhileReading(disk: Disk): DigestedDisk {
   let hasher = new ContentHasher(disk.size)
   let earlier: Promise<void> = Promise.resolve()
+  let taken: Promise<string> | undefined
+
+  async function completeDigest(options: AbortOptions): Promise<string> {
+    const covered = hasher.covered.build()
+    for await (const extent of disk.extents(options)) {
+      for (const part of extent.kind === 'data' ? uncovered(covered, extent) : []) {
+        // A file system may allocate a hole while it writes a new file out, and zeros do not count.
+        if (await readsAsZeros(disk, part, options)) continue
+        throw new Error(`Data at ${part.offset} was never read, so its digest cannot be given.`)
+      }
+    }
+    return hasher.digest()
+  }
+
   return {
     disk: {
       size: disk.size,
@@ -65,6 +86,7 @@ export function digestWhileReading(disk: Disk): DigestedDisk {
           if (offset < hasher.position) {
             await hasher.close()
             hasher = new ContentHasher(disk.size)
+            taken = undefined
           }
           await hasher.update(offset, target)
         })
@@ -74,18 +96,37 @@ export function digestWhileReading(disk: Disk): DigestedDisk {
     },
     async digest(options = {}) {
       await earlier
-      const covered = hasher.covered.build()
-      for await (const { offset, length, kind } of disk.extents(options)) {
-        const index = firstRangeEndingAfter(covered, offset)
-        const isCovered = rangeStart(covered, index) <= offset && offset + length <= rangeEnd(covered, index)
-        if (kind === 'data' && !isCovered) {
-          throw new Error(`Data at ${offset} was never read, so its digest cannot be given.`)
-        }
-      }
-      return hasher.digest()
+      taken ??= completeDigest(options)
+      return taken
     },
     [Symbol.asyncDispose]: () => hasher.close(),
   }
+}
+
+function* uncovered(
+  covered: ByteRanges,
+  { offset, length }: ByteRange,
+): Generator<ByteRange, void, undefined> {
+  const end = offset + length
+  for (let position = offset, index = firstRangeEndingAfter(covered, offset); position < end; index += 1) {
+    const next = Math.min(end, rangeStart(covered, index))
+    if (next > position) yield { offset: position, length: next - position }
+    position = rangeEnd(covered, index)
+  }
+}
+
+async function readsAsZeros(
+  disk: Disk,
+  { offset, length }: ByteRange,
+  options: AbortOptions,
+): Promise<boolean> {
+  const buffer = Buffer.allocUnsafeSlow(Math.min(length, MiB))
+  for (let done = 0; done < length; done += buffer.length) {
+    const part = buffer.subarray(0, Math.min(buffer.length, length - done))
+    await disk.read(part, offset + done, options)
+    if (!isZero(part)) return false
+  }
+  return true
 }
 
 class ContentHasher {

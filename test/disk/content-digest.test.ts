@@ -217,6 +217,32 @@ describe('the digest of what is read', () => {
     await expect(nothing.digest()).rejects.toThrow(/never read/)
   })
 
+  it('does not mind zeros that were not read, as where a hole was allocated meanwhile', async () => {
+    const disk = memoryDisk(sample())
+    const allocated: Disk = {
+      ...disk,
+      async *extents() {
+        yield { offset: 0, length: disk.size, kind: 'data' }
+      },
+    }
+    await using digested = digestWhileReading(allocated)
+    await readPieces(digested.disk, [
+      [0, block],
+      [2 * block, block],
+      [5 * block, 1000],
+    ])
+    expect(await digested.digest()).toBe(naiveDigest(sample()))
+  })
+
+  it('can be asked for again, also after another pass', async () => {
+    await using digested = digestWhileReading(memoryDisk(sample()))
+    for (let pass = 0; pass < 2; pass += 1) {
+      await readPieces(digested.disk, [[0, 5 * block + 1000]])
+      expect(await digested.digest()).toBe(naiveDigest(sample()))
+      expect(await digested.digest()).toBe(naiveDigest(sample()))
+    }
+  })
+
   it('is refused when the second pass was not complete', async () => {
     await using digested = digestWhileReading(memoryDisk(sample()))
     await readPieces(digested.disk, [

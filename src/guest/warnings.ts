@@ -17,8 +17,14 @@ export const guestWarningCodes = {
   BOOT_CODE_UNKNOWN: 'The disk has boot code of a kind that cannot be judged.',
   CLEANING_HOST_KEYS_NOT_REGENERATED: 'Nothing in the guest makes new SSH host keys at the next start.',
   CLEANING_LINK_TARGET_LEFT: 'A link was removed and what it points to stays.',
+  AUDIT_FOUND:
+    'The cleaned guest holds something that looks like a secret and that no selected operation removes.',
   CLEANING_HARD_LINK:
     'A file has further names outside what is cleaned; the name was removed, not the content.',
+  CLEANING_FILE_NOT_UNDERSTOOD: 'A file, or a part of it, is not as its format says; it was left as it is.',
+  CLEANING_SCRIPT_NOT_RUN: 'The guest has a script for cleaning, which was not run.',
+  CLEANING_ACCOUNT_MISSING: 'An account that was to be removed is not there.',
+  CLEANING_ACCOUNT_HOME_LEFT: 'The home of a removed account stays because another account has it.',
   CLEANING_KEPT: 'Something that would have been cleaned was kept because a pattern says so.',
   CLEANING_OPERATION_SKIPPED:
     'Part of an operation does not apply because the guest could not restore what it removes.',

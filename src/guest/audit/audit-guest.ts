@@ -1,0 +1,96 @@
+import type { AbortOptions } from '../../core/abort.ts'
+import { catalogue } from '../cleaning/catalogue.ts'
+import { readFacts } from '../cleaning/read-facts.ts'
+import { type Guest, volumeName } from '../guest.ts'
+import { isWithin } from '../guest-path.ts'
+import { type OperationFinder, operationFinder } from './answering-operation.ts'
+import { auditAccounts } from './audit-accounts.ts'
+import { type AuditedFilesystem, createFileAuditor } from './audit-files.ts'
+import { auditRaw } from './audit-raw.ts'
+import { createFindingCollector, type FindingCollector } from './collect-findings.ts'
+import type { AuditDepth, AuditReport } from './finding.ts'
+import { findPackageFiles, hasPackageDigests } from './public-files.ts'
+import { auditRules } from './rules.ts'
+
+export interface AuditGuestOptions extends AbortOptions {
+  readonly depth: AuditDepth
+}
+
+/**
+ * Looks for secrets and traces in a guest, as a stranger who got the image would. Only reads. Memory does not depend on the
+ * size of files or of the disk; reports never hold what was found.
+ * @throws GuestError `FILESYSTEM_DAMAGED` where a file system cannot be believed
+ */
+export async function auditGuest(guest: Guest, { depth, signal }: AuditGuestOptions): Promise<AuditReport> {
+  const collector = createFindingCollector()
+  const places = auditedFilesystems(guest)
+  const comparesPackages = guest.tree !== null && (await hasPackageDigests(guest.tree, { signal }))
+  const auditFiles = createFileAuditor({ depth, rules: auditRules, collector, comparesPackages, signal })
+  for (const place of places) {
+    await auditFiles(place)
+    for (const { account, line, rule, path } of await auditAccounts(place.filesystem, { signal })) {
+      const shown = place.mountPoint === '/' ? path : `${place.mountPoint ?? `${place.name}:`}${path}`
+      collector.add({ rule, place: 'file', path: shown, line, offset: null, account, operation: null })
+    }
+  }
+  if (comparesPackages) await releasePackageFiles(guest, collector, { signal })
+  if (depth === 'all') await auditRaw(guest, { rules: auditRules, collector, signal })
+  reportUnread(guest, collector)
+  const { counts, ...result } = collector.result()
+  const operationAt = await operationOf(guest, { signal })
+  return {
+    depth,
+    ...result,
+    findings: result.findings.map((finding) => ({
+      ...finding,
+      operation: finding.path === null ? null : operationAt(finding.path),
+    })),
+    rules: auditRules.flatMap(({ id, title }) => {
+      const found = counts.get(id) ?? 0
+      return found > 0 ? [{ id, title, found }] : []
+    }),
+    coverage: collector.coverage,
+  }
+}
+
+/** Each file system once, those the guest does not mount too. */
+function auditedFilesystems({ volumes }: Guest): AuditedFilesystem[] {
+  return volumes.flatMap((volume): AuditedFilesystem[] => {
+    const { filesystem, mountPoint } = volume
+    if (!filesystem) return []
+    const name = volumeName(volume).toLowerCase()
+    return [{ filesystem, mountPoint: mountPoint?.startsWith('/') ? mountPoint : null, name }]
+  })
+}
+
+async function releasePackageFiles(
+  { tree }: Guest,
+  collector: FindingCollector,
+  options: AbortOptions,
+): Promise<void> {
+  if (!tree) return
+  const paths = new Set(
+    [...collector.paths()].filter((path) => packageTrees.some((place) => isWithin(path, place))),
+  )
+  if (paths.size === 0) return
+  const open = (path: string) => tree.open(path, options)
+  collector.release(await findPackageFiles(tree, paths, { open, ...options }))
+}
+
+/** Where packages put files. */
+const packageTrees = '/bin /boot /etc /lib /lib32 /lib64 /opt /sbin /usr'.split(' ')
+
+/** Parts of the image that nobody could look into. */
+function reportUnread({ volumes, obstacles }: Guest, collector: FindingCollector): void {
+  for (const volume of volumes) {
+    if (volume.filesystem || volume.probe?.type === 'swap') continue
+    collector.notRead(volumeName(volume), `it holds ${volume.probe?.type ?? 'no known file system'}`)
+  }
+  for (const { message } of obstacles) collector.notRead('the image', message)
+}
+
+async function operationOf({ tree }: Guest, options: AbortOptions): Promise<OperationFinder> {
+  if (!tree) return () => null
+  const { anchors } = await readFacts(tree, options)
+  return operationFinder(catalogue, anchors)
+}

@@ -9,6 +9,6 @@ await writeFile(resolve(docs, 'errors.md'), await errorsPage())
 await rewriteCleaningTable(resolve(docs, 'cleaning.md'))
 
 async function rewriteCleaningTable(path: string): Promise<void> {
-  const { catalogueTable, tableBetweenMarkers } = await import('../src/guest/cleaning/catalogue-table.ts')
-  await writeFile(path, tableBetweenMarkers(await readFile(path, 'utf8'), catalogueTable()))
+  const { withGeneratedTables } = await import('../src/guest/cleaning/catalogue-table.ts')
+  await writeFile(path, withGeneratedTables(await readFile(path, 'utf8')))
 }

@@ -35,10 +35,12 @@ export interface GuestTree {
   /** Whether a mount point other than `/` is at this resolved path or below it. */
   holdsMount(path: string): boolean
 
-  /** The four changes take resolved paths, exactly as `resolve` and the matcher give them. */
+  /** The changes take resolved paths, exactly as `resolve` and the matcher give them. */
   remove(path: string): void
   truncate(path: string): void
   write(path: string, content: Uint8Array, attributes?: Partial<FileAttributes>): void
+  /** Makes a directory where nothing is. */
+  makeDirectory(path: string, attributes: FileAttributes): void
   setMode(path: string, mode: number): void
   /** Applies the collected changes to every file system that has some. */
   commit(options?: AbortOptions): Promise<void>
@@ -202,6 +204,10 @@ export function createGuestTree(mounts: readonly GuestMount[], binds: readonly G
     write(path, content, attributes) {
       const place = locateForChange(path)
       place.filesystem.write(place.path, content, attributes)
+    },
+    makeDirectory(path, attributes) {
+      const place = locateForChange(path)
+      place.filesystem.makeDirectory(place.path, attributes)
     },
     setMode(path, mode) {
       const place = locateForChange(path)

@@ -1,7 +1,5 @@
 import type { Cloud } from '../clouds/cloud.ts'
 import { CloudError } from '../clouds/errors.ts'
-import { excludeOperation } from '../guest/cleaning/exclude-operation.ts'
-import { parsePatterns } from '../guest/cleaning/pattern.ts'
 import { selectOperations } from '../guest/cleaning/select-operations.ts'
 import { checkWriteOptions } from './check-write-options.ts'
 import type { CleaningInput } from './cleaning-input.ts'
@@ -13,12 +11,9 @@ import type { StorageInput } from './storage-input.ts'
  * to learn that a word was misspelt.
  */
 
-/** @throws GuestError `CLEANING_PROFILE_UNKNOWN` | `CLEANING_OPERATION_UNKNOWN` | `CLEANING_PATTERN_INVALID` */
+/** @throws GuestError what `selectOperations` throws */
 export function checkCleaning(clean: CleaningInput | null): void {
-  if (!clean) return
-  selectOperations(clean)
-  excludeOperation(clean.exclude)
-  for (const pattern of clean.keep) parsePatterns(pattern)
+  if (clean) selectOperations(clean)
 }
 
 /**

@@ -18,7 +18,7 @@ import type { Jobs } from '../jobs/open-jobs.ts'
 import { type BootableInput, bootableInput } from './bootable-input.ts'
 import { checkWriteOptions } from './check-write-options.ts'
 import type { CleanedInPlace } from './clean-in-place.ts'
-import { type CleaningInput, cleaningInput } from './cleaning-input.ts'
+import { type CleaningRequest, cleaningInput } from './cleaning-input.ts'
 import { type CloudAccess, openCloudAccess } from './cloud-access.ts'
 import type { CreateImageInput, CreateImageResult } from './create-image.ts'
 import type { CreatePlan } from './create-plan.ts'
@@ -219,7 +219,7 @@ export class Imagewright {
    */
   cleanFileInPlace(
     path: string,
-    { clean }: { clean?: Partial<CleaningInput> } = {},
+    { clean }: { clean?: CleaningRequest } = {},
   ): OperationHandle<CleanedInPlace> {
     return this.#runner.start<CleanedInPlace>('clean-in-place', {
       path: resolve(path),
@@ -251,7 +251,7 @@ export class Imagewright {
   /** What a cleaning would do, exactly: operation, path and bytes. Changes nothing. */
   async planCleaning(
     thing: string,
-    clean: Partial<CleaningInput> = {},
+    clean: CleaningRequest = {},
     options: AbortOptions = {},
   ): Promise<CleaningPlan> {
     const { planCleaningOf } = await import('./inspect-thing.ts')

@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import type { OutputFormat } from '../disk/write-disk.ts'
-import type { CleaningInput } from './cleaning-input.ts'
+import type { CleaningRequest } from './cleaning-input.ts'
 import type { imageRecordInput } from './image-record-input.ts'
 import type { SourceProofMode } from './open-image-disk.ts'
 import type { storageInput } from './storage-input.ts'
@@ -16,7 +16,7 @@ export interface CreateImageRequest {
   /** Cloud the image goes to; the instance's own when absent. */
   to?: string
   /** null: not at all. The default profile when absent. */
-  clean?: Partial<CleaningInput> | null
+  clean?: CleaningRequest | null
   storage?: StorageRequest
   keepSnapshot?: boolean
   reuseSnapshot?: string
@@ -25,7 +25,7 @@ export interface CreateImageRequest {
 
 export interface MigrateImageRequest {
   /** null or absent: not at all. */
-  clean?: Partial<CleaningInput> | null
+  clean?: CleaningRequest | null
   /** Visibility and members are those of the source when absent and `sync` is set, private otherwise. */
   storage?: StorageRequest
   /** Give the new image the id of its source. */
@@ -38,7 +38,7 @@ export interface MigrateImageRequest {
 }
 
 export interface ExportRequest extends FileRequest {
-  clean?: Partial<CleaningInput> | null
+  clean?: CleaningRequest | null
   /** Of a file that is an appliance: its number from 1, its id, or the name of its file. */
   disk?: string
   /** null or absent: as the disk is. */
@@ -67,13 +67,13 @@ export interface ConvertRequest extends FileRequest {
 }
 
 export interface CleanFileRequest extends FileRequest {
-  clean?: Partial<CleaningInput>
+  clean?: CleaningRequest
   /** Another file instead of replacing the one that is cleaned; the rest says how it is written. */
   output?: string
 }
 
 export interface CleanStoredImageRequest {
-  clean?: Partial<CleaningInput>
+  clean?: CleaningRequest
   /** By default the old name and " (clean)". */
   name?: string
   storage?: StorageRequest
@@ -84,7 +84,7 @@ export interface UploadRequest extends RecordRequest {
   allowBacking?: boolean
   /** Of an appliance: its number from 1, its id, or the name of its file. */
   disk?: string
-  clean?: Partial<CleaningInput> | null
+  clean?: CleaningRequest | null
   storage?: StorageRequest
 }
 

@@ -76,12 +76,39 @@ const image: CloudImage = {
   properties: { [hostile]: hostile },
 }
 
+const audit = {
+  depth: 'all' as const,
+  complete: false,
+  found: 3,
+  findings: [
+    {
+      rule: 'history',
+      place: 'file' as const,
+      path: hostile,
+      line: 2,
+      offset: 7,
+      account: hostile,
+      operation: null,
+    },
+  ],
+  rules: [{ id: 'history', title: 'history', found: 1 }],
+  public: [],
+  coverage: {
+    files: 1,
+    filesRead: 1,
+    bytesRead: 1,
+    rawBytesRead: 1,
+    notRead: [{ what: hostile, why: hostile }],
+  },
+}
+
 const report = {
   profile: 'default' as const,
   changed: true,
   operations: [{ id: 'tmp-files', title: 'Empties /tmp.', paths: 1, bytes: 3 }],
   entries: [],
   warnings: [{ code: 'CLEANING_KEPT' as const, message: hostile }],
+  audit,
 }
 
 const stored = {
@@ -238,7 +265,13 @@ describe('columns', () => {
   })
 
   it('name every operation and its profiles', () => {
-    const operation = { id: 'x', title: 'Does x.', default: true, minimal: true as const, actions: [] }
+    const operation = {
+      id: 'x',
+      title: 'Does x.',
+      default: true,
+      actions: [],
+      profiles: ['default', 'minimal'],
+    }
     expect(presentOperations([operation])).toBe(
       'OPERATION  PROFILES          WHAT\nx          default, minimal  Does x.',
     )
@@ -323,6 +356,7 @@ const job = {
 }
 
 const inspection: Parameters<typeof presentInspection>[0] = {
+  secrets: audit,
   reference: hostile,
   format: 'raw',
   size: 1,

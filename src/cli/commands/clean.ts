@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { OperationError } from '../../operations/errors.ts'
 import { cancellable } from '../cancellable.ts'
+import { exitCodes } from '../failure.ts'
 import { presentOperations, presentPlan } from '../render/cleaning.ts'
 import { presentCleanedInPlace, presentFile } from '../render/stored-file.ts'
 import { presentStored } from '../render/stored-image.ts'
@@ -43,18 +44,22 @@ export function addCleanCommand(program: Command): void {
     'imagewright clean disk.qcow2 --report report.json',
     'imagewright clean large.raw --in-place',
     'imagewright clean disk.raw -o shared.raw --disable package-manager-cache',
+    'imagewright clean disk.raw --profile strict --ssh-key admin:~/.ssh/id_ed25519.pub',
+    'imagewright clean disk.raw --profile lab.yaml --remove-user ubuntu --keep "/home/app/**"',
     'imagewright clean local:web1-backup --name "web1 for everybody"',
     'imagewright clean --list-operations',
   ])
   command.action(async (thing: string | undefined, options: Options) => {
     if (options.listOperations) {
       const { catalogue } = await import('../../guest/cleaning/catalogue.ts')
-      print(options, catalogue, presentOperations)
+      const { profilesOf } = await import('../../guest/cleaning/profiles.ts')
+      const operations = catalogue.map((operation) => ({ ...operation, profiles: profilesOf(operation) }))
+      print(options, operations, presentOperations)
       return
     }
     if (thing === undefined) return command.error("error: missing required argument 'thing'")
     await withImagewright(options, async (imagewright) => {
-      const clean = readCleaningOptions(options)
+      const clean = await readCleaningOptions(options)
       await checkReport(options.report)
       const isFile = imagewright.isFile(thing)
       refuseMisplaced(thing, isFile, options)
@@ -62,6 +67,7 @@ export function addCleanCommand(program: Command): void {
         const plan = await cancellable((signal) => imagewright.planCleaning(thing, clean, { signal }))
         await writeReport(options.report, plan)
         print(options, plan, presentPlan)
+        if (plan.problems.length > 0) process.exitCode = exitCodes.failed
         return
       }
       if (options.inPlace) {

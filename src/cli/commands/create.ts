@@ -48,7 +48,7 @@ export function addCreateCommand(program: Command): void {
     await withImagewright(options, async (imagewright) => {
       const request = {
         ...(options.to ? { to: options.to } : {}),
-        clean: readOptionalCleaning(command, options),
+        clean: await readOptionalCleaning(command, options),
         storage: readStorageOptions(options),
         keepSnapshot: options.keepSnapshot ?? false,
         ...(options.reuseSnapshot ? { reuseSnapshot: options.reuseSnapshot } : {}),

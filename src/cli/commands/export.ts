@@ -59,7 +59,7 @@ export function addExportCommand(program: Command): void {
         ...readFileOptions(options),
         ...readMachineOptions(bootable ? withoutFirmware(options) : options),
         ...(options.disk ? { disk: options.disk } : {}),
-        clean: readOptionalCleaning(command, options),
+        clean: await readOptionalCleaning(command, options),
         bootable,
       })
       const result = await runJob(options, handle)

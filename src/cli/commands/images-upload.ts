@@ -65,6 +65,7 @@ export function addImagesUploadCommand(images: Command): void {
   ])
   command.action((file: string, target: string, options: UploadOptions) =>
     withImagewright(options, async (imagewright) => {
+      const clean = file === '-' ? null : await readOptionalCleaning(command, options)
       const handle = file === '-' ? uploadStdin(imagewright, target, options) : uploadFile()
       print(options, await runJob(options, handle), presentStored)
 
@@ -73,7 +74,7 @@ export function addImagesUploadCommand(images: Command): void {
           ...(options.inputFormat ? { inputFormat: options.inputFormat } : {}),
           ...(options.disk ? { disk: options.disk } : {}),
           allowBacking: options.allowBacking ?? false,
-          clean: readOptionalCleaning(command, options),
+          clean,
           storage: readStorageOptions(options),
           ...readRecord(options),
         })

@@ -58,7 +58,7 @@ export function addMigrateCommand(program: Command): void {
       const { diskFormat: format, sourceProof, name } = options
       const storage = readStorageOptions({ ...options, ...(format ? { format } : {}) })
       const request = {
-        clean: readOptionalCleaning(command, options),
+        clean: await readOptionalCleaning(command, options),
         storage,
         sameId: options.sameId ?? false,
         sync: options.sync ?? false,

@@ -2,11 +2,12 @@ import { formatSize } from '../../core/bytes.ts'
 import type { CleaningOperation } from '../../guest/cleaning/operation.ts'
 import type { CleaningPlan } from '../../guest/cleaning/plan.ts'
 import type { CleaningReport } from '../../guest/cleaning/report.ts'
+import { summariseAudit } from './audit.ts'
 import { printable } from './printable.ts'
 import { table } from './table.ts'
 
 /** What a cleaning did, one line per operation that had something to do. */
-export function presentReport({ profile, operations, warnings }: CleaningReport): string {
+export function presentReport({ profile, operations, warnings, audit }: CleaningReport): string {
   const busy = operations.filter(({ paths }) => paths > 0)
   const lines =
     busy.length === 0
@@ -18,6 +19,7 @@ export function presentReport({ profile, operations, warnings }: CleaningReport)
             busy.map(({ id, paths, bytes, title }) => [id, String(paths), formatSize(bytes), title]),
           ),
         ]
+  if (audit) lines.push(summariseAudit(audit))
   for (const { code, message } of warnings) lines.push(`warning: ${printable(message)} [${code}]`)
   return lines.join('\n')
 }
@@ -42,14 +44,16 @@ export function presentPlan({ profile, entries, problems, warnings }: CleaningPl
   return lines.join('\n')
 }
 
-/** The catalogue with what each profile runs. */
-export function presentOperations(operations: readonly CleaningOperation[]): string {
+/** The catalogue with what each profile runs, and what may be missed afterwards. */
+export function presentOperations(
+  operations: readonly (CleaningOperation & { readonly profiles: readonly string[] })[],
+): string {
   return table(
     ['OPERATION', 'PROFILES', 'WHAT'],
-    operations.map(({ id, title, default: inDefault, minimal }) => [
-      id,
-      [...(inDefault ? ['default'] : []), ...(minimal ? ['minimal'] : [])].join(', ') || '-',
-      title,
+    operations.map((operation) => [
+      operation.id,
+      operation.profiles.join(', ') || '-',
+      operation.risk === undefined ? operation.title : `${operation.title} ${operation.risk}`,
     ]),
   )
 }

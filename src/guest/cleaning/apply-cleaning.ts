@@ -3,10 +3,8 @@ import { GuestError } from '../errors.ts'
 import { cleanableTree, type Guest } from '../guest.ts'
 import { parentPath } from '../guest-path.ts'
 import type { GuestTree } from '../guest-tree.ts'
-import { type GuestInit, readInit } from '../inspect/services.ts'
-import { catalogue } from './catalogue.ts'
-import { contents } from './contents.ts'
-import { applyEditor } from './editors.ts'
+import { applyEdit } from './editors.ts'
+import { operationTitle } from './option-operations.ts'
 import type { CleaningPlan, PlanEntry } from './plan.ts'
 import type { CleaningReport, OperationReport } from './report.ts'
 import { verifyCleaning } from './verify-cleaning.ts'
@@ -27,9 +25,13 @@ export async function applyCleaning(
   if (prepared.length > 0) {
     throwIfCancelled(signal)
     const removed = new Set(plan.entries.flatMap((entry) => (entry.action === 'remove' ? [entry.path] : [])))
+    const enacted = new Set<string>()
     for (const change of prepared) {
-      // A directory takes what is below it along.
-      if (change.entry.action !== 'remove' || !removed.has(parentPath(change.entry.path))) enact(tree, change)
+      const { action, path } = change.entry
+      // A directory takes what is below it along, and the last of several edits is the result of all.
+      if ((action === 'remove' && removed.has(parentPath(path))) || enacted.has(path)) continue
+      enacted.add(path)
+      enact(tree, change)
     }
     await tree.commit({ signal })
     failIfAny(await verifyCleaning(tree, prepared, { signal }))
@@ -40,18 +42,20 @@ export async function applyCleaning(
     operations: plan.operations.map((id) => summarise(id, plan.entries)),
     entries: plan.entries,
     warnings: plan.warnings,
+    audit: null,
   }
 }
 
 /** An entry of the plan with what the path must be afterwards. */
 export interface PreparedChange {
   readonly entry: PlanEntry
+  /** `null` for what is made. */
   readonly before: {
     readonly inode: number
     readonly mode: number
     readonly uid: number
     readonly gid: number
-  }
+  } | null
   /** The content to write; `null` where nothing is written. */
   readonly content: Uint8Array | null
   readonly mode: number | null
@@ -68,42 +72,42 @@ async function prepare(
   plan: CleaningPlan,
   options: AbortOptions,
 ): Promise<PreparedChange[]> {
-  const init = await readInit(tree, options)
   const prepared: PreparedChange[] = []
   const undone: UndoneChange[] = []
+  const edited = new Map<string, Uint8Array>()
   for (const entry of plan.entries) {
     const resolved = await tree.resolve(entry.path, { ...options, follow: false })
     const before = resolved === entry.path ? await tree.stat(entry.path, options) : null
-    const wanted = entry.action === 'remove' ? entry.kind : 'file'
-    if (before?.kind !== wanted) {
+    if ((resolved === null ? null : (before?.kind ?? 'elsewhere')) !== expectedKind(entry)) {
       undone.push({ path: entry.path, message: `${entry.path} is not there any more, or is something else.` })
-    } else {
-      prepared.push({ entry, before, ...(await newContent(tree, entry, { ...options, init })) })
+      continue
     }
+    if (entry.action === 'edit') {
+      const content = edited.get(entry.path) ?? (await tree.read(entry.path, options)) ?? new Uint8Array()
+      edited.set(entry.path, applyEdit(entry, content).content)
+    }
+    const content = entry.action === 'write' ? Buffer.from(entry.text) : null
+    prepared.push({ entry, before, content, mode: entry.action === 'write' ? entry.mode : null })
   }
   failIfAny(undone)
-  return prepared
+  return prepared.map((change) => ({ ...change, content: edited.get(change.entry.path) ?? change.content }))
 }
 
-async function newContent(
-  tree: GuestTree,
-  entry: PlanEntry,
-  { init, ...options }: AbortOptions & { init: GuestInit },
-): Promise<Pick<PreparedChange, 'content' | 'mode'>> {
-  if (entry.action === 'write') {
-    const { text, mode } = contents[entry.content]({ init })
-    return { content: Buffer.from(text), mode }
-  }
-  if (entry.action !== 'edit') return { content: null, mode: null }
-  const before = (await tree.read(entry.path, options)) ?? new Uint8Array()
-  return { content: applyEditor(entry.editor, before), mode: null }
+/** What has to be at the path before; `null` for nothing. */
+function expectedKind(entry: PlanEntry): string | null {
+  if (entry.action === 'remove') return entry.kind
+  if (entry.action === 'make-directory' || (entry.action === 'write' && entry.create)) return null
+  return 'file'
 }
 
 function enact(tree: GuestTree, { entry, content, mode }: PreparedChange): void {
   if (entry.action === 'remove') tree.remove(entry.path)
   else if (entry.action === 'truncate') tree.truncate(entry.path)
+  else if (entry.action === 'make-directory') tree.makeDirectory(entry.path, entry.attributes)
+  else if (entry.action === 'write' && entry.create)
+    tree.write(entry.path, Buffer.from(entry.text), entry.create)
   else if (content) tree.write(entry.path, content)
-  if (mode !== null) tree.setMode(entry.path, mode)
+  if (mode !== null && !(entry.action === 'write' && entry.create)) tree.setMode(entry.path, mode)
 }
 
 /** Names a few; `details` has them all. */
@@ -119,10 +123,9 @@ function failIfAny(undone: readonly UndoneChange[]): void {
 
 function summarise(id: string, entries: readonly PlanEntry[]): OperationReport {
   const own = entries.filter((entry) => entry.operation === id)
-  const operation = catalogue.find((candidate) => candidate.id === id)
   return {
     id,
-    title: operation?.title ?? 'Removes the paths that were named for this image.',
+    title: operationTitle(id),
     paths: own.length,
     bytes: own.reduce((total, entry) => total + entry.bytes, 0),
   }

@@ -1,10 +1,12 @@
 import { catalogue } from './catalogue.ts'
 import type { CleaningAction, CleaningOperation } from './operation.ts'
+import { profilesOf } from './profiles.ts'
+import { virtSysprepOperations } from './virt-sysprep.ts'
 
-/** The lines between which `docs/cleaning.md` has the table; what is between them is generated. */
+/** The lines between which `docs/cleaning.md` has its tables; what is between them is generated. */
 export const tableMarkers = {
-  start: '<!-- operations: generated from the catalogue -->',
-  end: '<!-- end of operations -->',
+  operations: ['<!-- operations: generated from the catalogue -->', '<!-- end of operations -->'],
+  virtSysprep: ['<!-- virt-sysprep: generated -->', '<!-- end of virt-sysprep -->'],
 } as const
 
 /** The catalogue as a table in Markdown: what each operation does, in which profiles, and where. */
@@ -13,30 +15,48 @@ export function catalogueTable(): string {
     const notes = [operation.title, operation.risk ? `*${operation.risk}*` : ''].filter((note) => note !== '')
     const cells = [
       `\`${operation.id}\``,
-      operation.default ? 'yes' : 'no',
-      operation.minimal ? 'yes' : 'no',
-      operation.virtSysprep ? `\`${operation.virtSysprep}\`` : '',
+      profilesOf(operation).join(', ') || 'none',
       notes.join(' '),
       operationPaths(operation).map(code).join('<br>'),
     ]
-    return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
+    return row(cells)
   })
   return [
-    '| operation | default | minimal | virt-sysprep | what it does, and *what may be missed afterwards* | where |',
-    '|---|---|---|---|---|---|',
+    '| operation | profiles | what it does, and *what may be missed afterwards* | where |',
+    '|---|---|---|---|',
     ...rows,
   ].join('\n')
 }
 
+/** Every operation of virt-sysprep with what does its job here. */
+export function virtSysprepTable(): string {
+  const rows = Object.entries(virtSysprepOperations).map(([name, here]) =>
+    row([`\`${name}\``, typeof here === 'string' ? here : here.map((id) => `\`${id}\``).join(', ')]),
+  )
+  return ['| virt-sysprep | here |', '|---|---|', ...rows].join('\n')
+}
+
 /**
- * `text` with `table` between the two marker lines.
- * @throws Error when the markers are not there
+ * The page with its generated tables as they are to be.
+ * @throws Error when the page has no place for one
  */
-export function tableBetweenMarkers(text: string, table: string): string {
-  const start = text.indexOf(tableMarkers.start)
-  const end = text.indexOf(tableMarkers.end)
-  if (start < 0 || end < start) throw new Error('The page has no place for the table of operations.')
-  return `${text.slice(0, start + tableMarkers.start.length)}\n\n${table}\n\n${text.slice(end)}`
+export function withGeneratedTables(page: string): string {
+  return tableBetweenMarkers(
+    tableBetweenMarkers(page, virtSysprepTable(), tableMarkers.virtSysprep),
+    catalogueTable(),
+    tableMarkers.operations,
+  )
+}
+
+function tableBetweenMarkers(text: string, table: string, [first, last]: readonly [string, string]): string {
+  const start = text.indexOf(first)
+  const end = text.indexOf(last)
+  if (start < 0 || end < start) throw new Error(`The page has no place for the table after "${first}".`)
+  return `${text.slice(0, start + first.length)}\n\n${table}\n\n${text.slice(end)}`
+}
+
+function row(cells: readonly string[]): string {
+  return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
 }
 
 function operationPaths({ actions }: CleaningOperation): string[] {
@@ -47,14 +67,21 @@ function actionPaths(action: CleaningAction): readonly string[] {
   if ('remove' in action) return action.remove
   if ('empty' in action) return action.empty
   if ('truncate' in action) return action.truncate
-  return 'edit' in action ? action.edit : action.write
+  if ('edit' in action) return action.edit
+  if ('write' in action) return action.write
+  return 'removeAccounts' in action ? accountPlaces : []
 }
+
+const accountPlaces = [
+  '/etc/{passwd,shadow,group,gshadow,subuid,subgid,sudoers}',
+  '{account’s home, mail, cron table, sudo and login state}',
+]
 
 function describe(pattern: string, action: CleaningAction): string {
   if ('empty' in action) return `${pattern}/*`
   if ('truncate' in action) return `empties ${pattern}`
   if ('edit' in action) return `edits ${pattern} (${action.editor})`
-  return 'write' in action ? `rewrites ${pattern} (${action.content})` : pattern
+  return 'write' in action ? `rewrites ${pattern}` : pattern
 }
 
 function code(text: string): string {

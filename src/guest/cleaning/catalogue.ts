@@ -1,3 +1,5 @@
+import { accountOperations } from './catalogue/accounts.ts'
+import { atmosphereOperations } from './catalogue/atmosphere.ts'
 import { cacheOperations } from './catalogue/caches.ts'
 import { cloudOperations } from './catalogue/cloud.ts'
 import { homeOperations } from './catalogue/homes.ts'
@@ -16,4 +18,6 @@ export const catalogue: readonly CleaningOperation[] = [
   ...logOperations,
   ...serviceOperations,
   ...cacheOperations,
+  ...accountOperations,
+  ...atmosphereOperations,
 ]

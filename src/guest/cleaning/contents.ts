@@ -3,7 +3,7 @@ import type { GuestInit } from '../inspect/services.ts'
 /** What a `write` action puts into a file. */
 export interface FixedContent {
   readonly text: string
-  /** Permission bits, or `null` to leave them. */
+  /** Permission bits, or `null` to leave them; a new file gets 0644 then. */
   readonly mode: number | null
 }
 
@@ -20,6 +20,7 @@ export const contents = {
   /** Debian's iscsid does not start without the file, and makes a name when told to. */
   'iscsi-name': (): FixedContent => ({ text: 'GenerateName=yes\n', mode: null }),
   'host-name': (): FixedContent => ({ text: 'localhost\n', mode: null }),
+  empty: (): FixedContent => ({ text: '', mode: null }),
 } as const satisfies Record<string, (facts: { init: GuestInit }) => FixedContent>
 
 export type ContentName = keyof typeof contents

@@ -1,5 +1,7 @@
+import type { FileAttributes } from '../filesystem/filesystem.ts'
 import type { OsFamily } from '../inspect/os-release.ts'
-import type { ContentName } from './contents.ts'
+import type { ContentName, FixedContent } from './contents.ts'
+import type { EditParameters } from './editors/editor.ts'
 import type { EditorName } from './editors.ts'
 
 /**
@@ -15,14 +17,25 @@ export interface CleaningOperation {
   readonly default: boolean
   /** Whether the `minimal` profile has it: what must differ between two clones, and nothing else. */
   readonly minimal?: true
+  /** Whether the `strict` profile has it beside those of `default`. */
+  readonly strict?: true
+  /** Whether the `atmosphere` profile has it beside those of `default`. */
+  readonly atmosphere?: true
   /** What somebody may miss afterwards, as one sentence. */
   readonly risk?: string
-  /** Name of the virt-sysprep operation it stands for. */
-  readonly virtSysprep?: string
   readonly actions: readonly CleaningAction[]
 }
 
-export type CleaningAction = (RemoveAction | EmptyAction | TruncateAction | EditAction | WriteAction) &
+export type CleaningAction = (
+  | RemoveAction
+  | EmptyAction
+  | TruncateAction
+  | EditAction
+  | WriteAction
+  | MakeDirectoryAction
+  | RemoveAccountsAction
+  | AuthorizeKeysAction
+) &
   ActionConditions
 
 /** Patterns are those of `parsePattern`: `*` within a name, `**` across directories, `{home}` for every home. */
@@ -47,12 +60,41 @@ export interface TruncateAction {
 export interface EditAction {
   readonly edit: readonly string[]
   readonly editor: EditorName
+  readonly parameters?: EditParameters
+  /** A file that is not understood stops the cleaning instead of being left with a warning. */
+  readonly essential?: true
 }
 
-/** Gives existing files a fixed content; what does not exist is not created. */
+/** Gives files a fixed content. */
 export interface WriteAction {
   readonly write: readonly string[]
-  readonly content: ContentName
+  readonly content: ContentName | FixedContent
+  /** Files that do not exist are made, with this owner; their patterns are plain paths then. */
+  readonly create?: Pick<FileAttributes, 'uid' | 'gid'>
+}
+
+/** Makes a directory where nothing is; its parent must be there. */
+export interface MakeDirectoryAction {
+  readonly makeDirectory: string
+  readonly attributes: FileAttributes
+}
+
+/** Takes accounts out of the system with all that is theirs; expanded for a guest by `expandAccounts`. */
+export interface RemoveAccountsAction {
+  /** `people`: every account of the range that login.defs(5) gives to people. */
+  readonly removeAccounts: 'people' | readonly string[]
+}
+
+/** Lets the holders of keys sign in over SSH; expanded for a guest by `expandKeys`. */
+export interface AuthorizeKeysAction {
+  readonly authorizeKeys: readonly AuthorizedKey[]
+}
+
+/** A public key of SSH, and the account it opens. */
+export interface AuthorizedKey {
+  readonly user: string
+  /** One line of authorized_keys(5). */
+  readonly key: string
 }
 
 export interface ActionConditions {

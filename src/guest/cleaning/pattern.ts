@@ -25,6 +25,17 @@ export function parsePatterns(source: string): Pattern[] {
   return expandBraces(source).map((text) => parsePattern(text, source))
 }
 
+/**
+ * A glob(7) that a guest's configuration has: without choices in braces, whose number a guest could make anything, and
+ * without directories of any depth. `null` for what is no absolute path.
+ */
+export function parseGlob(text: string): Pattern | null {
+  const components = text.split('/').filter((component) => component !== '' && component !== '.')
+  if (!text.startsWith('/') || components.length === 0 || components.includes('..')) return null
+  const segments = components.map((name) => parseSegment(name === '**' ? '*' : name))
+  return { source: text, anchor: null, segments }
+}
+
 function parsePattern(text: string, source: string): Pattern {
   const anchor = /^\{([a-z-]+)\}/.exec(text)
   const path = anchor ? text.slice(anchor[0].length) : text

@@ -2,32 +2,43 @@ import { isWithin, parentPath } from '../guest-path.ts'
 import type { GuestWarning } from '../warnings.ts'
 import type { PlanEntry } from './plan.ts'
 
-/** The changes planned so far, at most one for each path, and the paths nothing may touch. */
+/** The changes planned so far, at most one for each path but for edits, and the paths nothing may touch. */
 export class Claims {
-  readonly #entries = new Map<string, PlanEntry>()
+  readonly #entries = new Map<string, PlanEntry[]>()
   readonly #kept: readonly string[]
   /** Every directory with a kept or written path below it. */
   readonly #needed = new Set<string>()
   readonly #spared = new Set<string>()
+  /** Files and directories that are already what they have to become. */
+  readonly #settled = new Set<string>()
 
   constructor(kept: readonly string[]) {
     this.#kept = kept
     for (const path of kept) this.#need(path)
   }
 
-  /** Adds a change unless the path has one already or is kept. */
+  /** Adds a change unless the path has one already or is kept; edits follow each other. */
   add(entry: PlanEntry): void {
-    if (this.#entries.has(entry.path) || this.isKept(entry.path)) return
-    this.#entries.set(entry.path, entry)
-    if (entry.action === 'write') this.#need(entry.path)
+    const claimed = this.#entries.get(entry.path) ?? []
+    const follows = entry.action === 'edit' && claimed.every(({ action }) => action === 'edit')
+    if ((claimed.length > 0 && !follows) || this.isKept(entry.path)) return
+    this.#entries.set(entry.path, [...claimed, entry])
+    if (entry.action === 'write' || entry.action === 'make-directory') this.#need(entry.path)
+  }
+
+  /** Keeps a path that an operation would otherwise have to make. */
+  settle(path: string): void {
+    this.#settled.add(path)
+    this.#need(path)
   }
 
   get(path: string): PlanEntry | undefined {
-    return this.#entries.get(path)
+    return this.#entries.get(path)?.[0]
   }
 
   /** Whether a pattern of the caller keeps the path; that it was wanted is remembered. */
   isKept(path: string): boolean {
+    if (this.#settled.has(path)) return true
     const kept = this.#kept.find((candidate) => isWithin(path, candidate))
     if (kept !== undefined) this.#spared.add(kept)
     return kept !== undefined
@@ -43,7 +54,7 @@ export class Claims {
   }
 
   entries(): PlanEntry[] {
-    return [...this.#entries.values()]
+    return [...this.#entries.values()].flat()
   }
 
   keptWarnings(): GuestWarning[] {

@@ -1,9 +1,12 @@
 import type { AbortOptions } from '../../core/abort.ts'
+import { isWithin } from '../guest-path.ts'
 import type { GuestTree } from '../guest-tree.ts'
-import { findHomes, type GuestHome } from '../inspect/accounts.ts'
+import { findHomes, type GuestAccount, type GuestHome, readAccounts } from '../inspect/accounts.ts'
 import { parseFstab } from '../inspect/fstab.ts'
 import { type GuestOs, readOs } from '../inspect/os-release.ts'
 import { type GuestCloudInit, type GuestInit, readCloudInit, readInit } from '../inspect/services.ts'
+import { homeOf } from './expand-accounts.ts'
+import { findConfiguredLogs } from './find-logs.ts'
 import type { ActionConditions, CleaningCondition } from './operation.ts'
 
 /** What the plan needs to know of a guest. */
@@ -12,6 +15,12 @@ export interface CleaningFacts {
   readonly init: GuestInit
   readonly cloudInit: GuestCloudInit
   readonly homes: readonly GuestHome[]
+  readonly accounts: readonly GuestAccount[]
+  /** Names of the accounts whose numbers login.defs(5) gives to people. */
+  readonly people: readonly string[]
+  readonly hostName: string | null
+  /** Whether the guest labels its files; new ones have no label. */
+  readonly selinux: boolean
   /** Directories, or files, that patterns may begin with. */
   readonly anchors: ReadonlyMap<AnchorName, readonly string[]>
 }
@@ -22,22 +31,77 @@ export type AnchorName =
   | 'home'
   /** The homes of people: not below /var, /opt and the like. */
   | 'person'
+  /** Directories of /home that are no account's home. */
+  | 'orphan-home'
+  /** Logs outside /var/log that a configuration names, and older ones beside them. */
+  | 'log-file'
+  | 'rotated-log'
   /** Swap in a file, as fstab names it. */
   | 'swap-file'
 
 export async function readFacts(tree: GuestTree, options: AbortOptions = {}): Promise<CleaningFacts> {
   const homes = await findHomes(tree, options)
+  const accounts = await readAccounts(tree, options)
+  const logs = await findConfiguredLogs(tree, { ...options, homes })
   return {
     os: await readOs(tree, options),
     init: await readInit(tree, options),
     cloudInit: await readCloudInit(tree, options),
     homes,
+    accounts,
+    people: await findPeople(tree, accounts, options),
+    hostName: await readHostName(tree, options),
+    selinux: /^SELINUX=(enforcing|permissive)\b/m.test(await readText(tree, '/etc/selinux/config', options)),
     anchors: new Map([
       ['home', homes.map((home) => home.path)],
       ['person', homes.filter((home) => home.person).map((home) => home.path)],
+      ['orphan-home', await findOrphanHomes(tree, { homes, accounts, signal: options.signal })],
+      ['log-file', logs.current],
+      ['rotated-log', logs.rotated],
       ['swap-file', await findSwapFiles(tree, options)],
     ]),
   }
+}
+
+/** `nobody` and its like lie above the range, services below it. */
+async function findPeople(
+  tree: GuestTree,
+  accounts: readonly GuestAccount[],
+  options: AbortOptions,
+): Promise<string[]> {
+  const definitions = await readText(tree, '/etc/login.defs', options)
+  const limit = (key: string, fallback: number): number =>
+    Number(new RegExp(`^${key}[ \\t]+(\\d{1,10})\\b`, 'm').exec(definitions)?.[1] ?? fallback)
+  const [first, last] = [limit('UID_MIN', 1000), limit('UID_MAX', 60000)]
+  return accounts.filter(({ uid }) => uid >= first && uid <= last).map(({ name }) => name)
+}
+
+async function findOrphanHomes(
+  tree: GuestTree,
+  { homes, accounts, signal }: AbortOptions & Pick<CleaningFacts, 'homes' | 'accounts'>,
+): Promise<string[]> {
+  const inhabited: string[] = []
+  for (const account of accounts) {
+    const home = await homeOf(account, tree, { signal })
+    if (home !== null) inhabited.push(home)
+  }
+  return homes
+    .map(({ path }) => path)
+    .filter((path) => /^\/home\/[^/]+$/.test(path))
+    .filter((path) => !inhabited.some((home) => isWithin(home, path)))
+}
+
+async function readHostName(tree: GuestTree, options: AbortOptions): Promise<string | null> {
+  const lines = (await readText(tree, '/etc/hostname', options)).split('\n').map((line) => line.trim())
+  const name = lines.find((line) => line !== '' && !line.startsWith('#'))
+  return name !== undefined && /^[A-Za-z0-9._-]{1,253}$/.test(name) ? name : null
+}
+
+/** Small files of settings; empty when there is none. */
+async function readText(tree: GuestTree, path: string, options: AbortOptions): Promise<string> {
+  const stat = await tree.stat(path, { ...options, follow: true })
+  if (stat?.kind !== 'file' || stat.size > 1024 * 1024) return ''
+  return Buffer.from((await tree.read(path, options)) ?? new Uint8Array()).toString('latin1')
 }
 
 /** Whether an action is for this family of guests. */

@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest'
-import { applyEditor, editors } from '../../../src/guest/cleaning/editors.ts'
 import { matchPattern } from '../../../src/guest/cleaning/match-pattern.ts'
 import { parsePatterns } from '../../../src/guest/cleaning/pattern.ts'
 import { memoryGuest } from '../../support/memory-guest.ts'
@@ -65,29 +64,5 @@ describe('a pattern', () => {
     const started = performance.now()
     await matching(`/d/${'*a'.repeat(12)}b`, { [`/d/${'a'.repeat(60)}`]: '' })
     expect(performance.now() - started).toBeLessThan(2_000)
-  })
-})
-
-describe('an editor', () => {
-  it('keeps comments, line ends, a missing last line end, and bytes that are not text', () => {
-    const before = Buffer.from('# c\r\nHWADDR=1\r\nA=\xff\n\n  MACADDR=2\nB=1', 'latin1')
-    expect(Buffer.from(applyEditor('ifcfg-hardware-address', before)).toString('latin1')).toBe(
-      '# c\r\nA=\xff\n\nB=1',
-    )
-  })
-
-  it('never joins two lines when the last one goes', () => {
-    expect(Buffer.from(applyEditor('ifcfg-host-name', Buffer.from('A=1\nHOSTNAME=x'))).toString()).toBe(
-      'A=1\n',
-    )
-  })
-
-  it('looks at fields of fstab, not at the line', () => {
-    const keeps = editors['fstab-swap-files']
-    expect(keeps('/swap none swap sw 0 0')).toBe(false)
-    expect(keeps('/dev/sda2 none swap sw 0 0')).toBe(true)
-    expect(keeps('UUID=/x none swap sw 0 0')).toBe(true)
-    expect(keeps('# /swap none swap sw 0 0')).toBe(true)
-    expect(keeps('/dev/sda1 / ext4 defaults 0 1 # swap')).toBe(true)
   })
 })

@@ -6,7 +6,6 @@ export const cacheOperations: readonly CleaningOperation[] = [
     id: 'tmp-files',
     title: 'Empties /tmp and /var/tmp; the directories keep their modes.',
     default: true,
-    virtSysprep: 'tmp-files',
     actions: [{ empty: ['/tmp', '/var/tmp'] }],
   },
   {
@@ -19,7 +18,6 @@ export const cacheOperations: readonly CleaningOperation[] = [
     id: 'backup-files',
     title: 'Removes the backup files editors leave below /etc, /root, /srv and /var.',
     default: true,
-    virtSysprep: 'backup-files',
     actions: [
       {
         remove: ['/{etc,root,srv,var}/**/*.bak', '/{etc,root,srv,var}/**/*~', '/etc/**/.*.sw[op]'],
@@ -31,7 +29,6 @@ export const cacheOperations: readonly CleaningOperation[] = [
     id: 'package-manager-cache',
     title: 'Removes downloaded packages and the caches of package managers.',
     default: true,
-    virtSysprep: 'package-manager-cache',
     actions: [
       {
         filesOnly: true,
@@ -52,6 +49,7 @@ export const cacheOperations: readonly CleaningOperation[] = [
     id: 'package-lists',
     title: 'Removes the lists of available packages.',
     default: false,
+    strict: true,
     risk: 'Installing a package needs the lists to be fetched first.',
     actions: [{ remove: ['/var/lib/apt/lists/**'], filesOnly: true }],
   },
@@ -59,7 +57,6 @@ export const cacheOperations: readonly CleaningOperation[] = [
     id: 'rpm-db',
     title: 'Removes the temporary files of the RPM database.',
     default: true,
-    virtSysprep: 'rpm-db',
     actions: [{ remove: ['/var/lib/rpm/__db.*', '/usr/lib/sysimage/rpm/__db.*'], filesOnly: true }],
   },
   {
@@ -75,7 +72,6 @@ export const cacheOperations: readonly CleaningOperation[] = [
     id: 'blkid-tab',
     title: 'Removes the cached list of block devices.',
     default: true,
-    virtSysprep: 'blkid-tab',
     actions: [{ remove: ['/{var/run,run/blkid,etc/blkid,etc,dev}/{.,}blkid.tab{,.old}'], filesOnly: true }],
   },
   {

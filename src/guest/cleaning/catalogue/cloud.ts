@@ -46,7 +46,22 @@ export const cloudOperations: readonly CleaningOperation[] = [
     title: 'Removes the user data that was left for cloud-init inside the image.',
     default: true,
     risk: 'A guest that gets its user data from inside the image only starts without it.',
-    actions: [{ empty: ['/var/lib/cloud/seed'] }],
+    actions: [
+      { empty: ['/var/lib/cloud/seed'] },
+      // The answers to Ubuntu's installer, the hash of a password and keys among them.
+      { remove: ['/etc/cloud/cloud.cfg.d/99-installer.cfg', '/autoinstall.yaml'], filesOnly: true },
+    ],
+  },
+  {
+    id: 'cloud-init-hostkeys',
+    title:
+      'Lets cloud-init make new SSH host keys for every clone where cloud.cfg forbids it, as Atmosphere had it.',
+    default: false,
+    strict: true,
+    atmosphere: true,
+    actions: [
+      { edit: ['/etc/cloud/cloud.cfg', '/etc/cloud/cloud.cfg.d/*.cfg'], editor: 'cloud-config-host-keys' },
+    ],
   },
   {
     id: 'agents',
@@ -70,7 +85,20 @@ export const cloudOperations: readonly CleaningOperation[] = [
           '/var/lib/heat-cfntools/*',
           '/var/lib/os-collect-config/*',
           '/etc/insights-client/{machine-id,.registered,.unregistered}',
+          '/etc/zabbix/*.psk',
+          '/var/osquery/osquery.db/*',
+          '/var/ossec/etc/client.keys',
+          '/opt/Elastic/Agent/{fleet.enc,fleet.enc.lock,.installed}',
+          '/var/lib/{filebeat,metricbeat,packetbeat,auditbeat,heartbeat}/meta.json',
+          '/opt/CrowdStrike/{falconstore,falconstore.bak}',
+          '/var/opt/microsoft/{omsagent,scx,azuremonitoragent}/**/*.{crt,key,pem}',
+          '/etc/opt/microsoft/mdatp/mdatp_onboard.json',
         ],
+      },
+      {
+        edit: ['/etc/datadog-agent/datadog.yaml', '/etc/newrelic-infra.yml'],
+        editor: 'lines',
+        parameters: { rules: { delete: ['api_key:*', 'app_key:*', 'license_key:*'] } },
       },
     ],
   },
@@ -78,6 +106,7 @@ export const cloudOperations: readonly CleaningOperation[] = [
     id: 'snapd-state',
     title: 'Removes the state of snapd with the identity of the device.',
     default: false,
+    strict: true,
     risk: 'Installed snaps are forgotten and have to be installed again.',
     actions: [{ remove: ['/var/lib/snapd/{state.json,device,cookie,auth}'] }],
   },

@@ -6,7 +6,6 @@ export const homeOperations: readonly CleaningOperation[] = [
     id: 'bash-history',
     title: 'Removes the history of bash and sh from every home.',
     default: true,
-    virtSysprep: 'bash-history',
     actions: [
       { remove: ['{home}/.bash_history*', '{home}/.sh_history', '{home}/.ash_history', '/.bash_history'] },
     ],
@@ -15,7 +14,6 @@ export const homeOperations: readonly CleaningOperation[] = [
     id: 'zsh-history',
     title: 'Removes the history of zsh from every home.',
     default: true,
-    virtSysprep: 'zsh-history',
     actions: [
       { remove: ['{home}/.zsh_history*', '{home}/.zhistory', '{home}/.histfile', '{home}/.zsh_sessions'] },
     ],
@@ -39,6 +37,10 @@ export const homeOperations: readonly CleaningOperation[] = [
           '{home}/.config/{fish/fish_history,nushell/history.txt}',
           '{home}/.ipython/profile_*/{history.sqlite,history.sqlite-journal}',
           '{home}/.{lftp/rl_history,lftp/cwd_history,lftp/transfer_log,ncftp/history,ncftp/trace,selected_editor}',
+          '{home}/.{duckdb_history,clickhouse-client-history,mycli-history,deno_history,ts_node_repl_history,bash_sessions,gnuplot_history,lldb}',
+          '{home}/.local/share/{atuin,xonsh,elvish,mc,pgcli,mycli,litecli}',
+          '{home}/.config/{pgcli,mycli,litecli,iredis}/history',
+          '{home}/.{mc/history,julia/logs,psql_history-*,redisclirc_history,ksh_history,tcsh_history,scapy_history}',
           '/.{viminfo,lesshst,python_history}',
         ],
       },
@@ -49,7 +51,6 @@ export const homeOperations: readonly CleaningOperation[] = [
     title: 'Removes the .ssh directory from every home: keys, authorized keys, known hosts.',
     default: true,
     risk: 'Nobody can sign in with a key until cloud-init, or somebody at the console, adds one.',
-    virtSysprep: 'ssh-userdir',
     actions: [
       {
         remove: [
@@ -86,6 +87,9 @@ export const homeOperations: readonly CleaningOperation[] = [
           '{home}/.local/share/{keyrings,kwalletd,containers/storage/overlay-images,pypoetry,gvfs-metadata}',
           '{home}/.{gnome2/keyrings,kde/share/apps/kwallet,kde4/share/apps/kwallet,ICEauthority,Xauthority,esd_auth,pulse-cookie}',
           '{home}/.config/{pulse/cookie,goa-1.0,evolution,geary,Slack,discord,skypeforlinux,teams,Signal,Code/User/globalStorage}',
+          '{home}/.{pulumi/credentials.json,jfrog,argocd,kaggle,huggingface/token,snowsql/config,databrickscfg,wrangler,serverlessrc,ec2,age}',
+          '{home}/.config/{borg,restic,github-copilot,stripe,jfrog,argocd,sops/age,.wrangler,turso,supabase,doppler,infracost}',
+          '{home}/.{claude/.credentials.json,codex/auth.json,gemini/oauth_creds.json,openai,config/openai}',
           '{home}/.{k5login,krb5cc*,config/krb5,tmate.conf,ngrok2,config/ngrok,cloudflared,tsh,teleport,okta,saml2aws}',
         ],
       },

@@ -22,14 +22,16 @@ export const logOperations: readonly CleaningOperation[] = [
           '/var/log/**/*.log-*',
         ],
       },
+      { remove: ['{rotated-log}'], filesOnly: true },
     ],
   },
   {
     id: 'logfiles',
-    title: 'Empties every log below /var/log; owner, mode, attributes and inode stay.',
+    title:
+      'Empties every log below /var/log, and those elsewhere that logrotate or cloud-init are set up for; owner, mode, attributes and inode stay.',
     default: true,
-    virtSysprep: 'logfiles',
     actions: [
+      { truncate: ['{log-file}'] },
       { truncate: ['/var/log/**', '/var/named/data/named.run', '/var/lib/{libvirt,lxc,lxd}/**/*.log'] },
       {
         remove: [
@@ -48,7 +50,6 @@ export const logOperations: readonly CleaningOperation[] = [
     id: 'pacct-log',
     title: 'Empties the process accounting log.',
     default: true,
-    virtSysprep: 'pacct-log',
     actions: [
       { truncate: ['/var/account/pacct', '/var/log/account/pacct'] },
       { remove: ['/var/account/pacct[-.]*'] },
@@ -58,7 +59,6 @@ export const logOperations: readonly CleaningOperation[] = [
     id: 'utmp',
     title: 'Removes the records of who is signed in.',
     default: true,
-    virtSysprep: 'utmp',
     actions: [
       { remove: ['/var/run/{utmp,utmpx}', '/run/utmp', '/var/lib/{wtmpdb,lastlog}/*.db*'], filesOnly: true },
     ],
@@ -67,7 +67,6 @@ export const logOperations: readonly CleaningOperation[] = [
     id: 'crash-data',
     title: 'Removes crash dumps and core dumps.',
     default: true,
-    virtSysprep: 'crash-data',
     actions: [
       {
         empty: [
@@ -84,7 +83,6 @@ export const logOperations: readonly CleaningOperation[] = [
     id: 'abrt-data',
     title: 'Removes the reports of ABRT.',
     default: true,
-    virtSysprep: 'abrt-data',
     actions: [{ empty: ['/var/spool/abrt', '/var/spool/abrt-upload', '/var/tmp/abrt'] }],
   },
 ]

@@ -26,8 +26,8 @@ export const secretOperations: readonly CleaningOperation[] = [
     id: 'ca-certificates',
     title: 'Removes certificates and keys of a certification authority kept on the machine.',
     default: false,
+    strict: true,
     risk: 'Certificates that are meant to be in the image go too.',
-    virtSysprep: 'ca-certificates',
     actions: [
       {
         filesOnly: true,
@@ -58,8 +58,6 @@ export const secretOperations: readonly CleaningOperation[] = [
           '/var/lib/zerotier-one/identity.{secret,public}',
           '/var/lib/zerotier-one/authtoken.secret',
           '/etc/ppp/{chap,pap}-secrets',
-          '/etc/wpa_supplicant/*.conf',
-          '/var/lib/iwd/*.{psk,8021x}',
         ],
       },
     ],
@@ -67,7 +65,7 @@ export const secretOperations: readonly CleaningOperation[] = [
   {
     id: 'management-keys',
     title:
-      'Removes the keys by which configuration management knows the machine: Puppet, Salt, Chef, Consul.',
+      'Removes the keys by which configuration management knows the machine: Puppet, Salt, Chef, Consul, Teleport.',
     default: true,
     risk: 'The agent has to enrol again.',
     actions: [
@@ -81,6 +79,12 @@ export const secretOperations: readonly CleaningOperation[] = [
           '/etc/rundeck/ssl/*',
           '/var/lib/{consul,nomad}/{node-id,serf}',
           '/etc/foreman-proxy/*.pem',
+          '/etc/{consul,nomad,vault}.d/*{token,key}*',
+          '/var/lib/fwupd/pki/*',
+          '/var/lib/swtpm-localca/*',
+          '/etc/cloudflared/*.{json,pem}',
+          '/var/lib/teleport/{host_uuid,proc,log}',
+          '/etc/ansible/facts.d/*.key',
         ],
       },
     ],
@@ -104,6 +108,11 @@ export const secretOperations: readonly CleaningOperation[] = [
           '/var/lib/kubelet/config.json',
           '/var/snap/microk8s/current/{credentials,certs}/*',
           '/etc/docker/key.json',
+          '/etc/docker/certs.d/**/*.key',
+          '/var/lib/docker/{engine-id,swarm/**}',
+          '/var/lib/cni/{networks,results}/**',
+          '/var/lib/{lxd,incus}/{server.crt,server.key,cluster.crt,cluster.key}',
+          '/var/snap/lxd/common/lxd/{server.crt,server.key,cluster.crt,cluster.key}',
           '/var/lib/docker/network/files/*',
           '/etc/containers/auth.json',
         ],
@@ -114,13 +123,16 @@ export const secretOperations: readonly CleaningOperation[] = [
     id: 'container-state',
     title: 'Removes all containers, images and volumes of Docker, Podman and containerd.',
     default: false,
+    strict: true,
     risk: 'Containers that are meant to be in the image go too.',
     actions: [{ empty: ['/var/lib/{docker,containers/storage,containerd}'] }],
   },
   {
     id: 'system-credentials',
-    title: 'Removes secrets of the system: sealed credentials, mount passwords, kept answers to installers.',
+    title:
+      'Removes secrets of the system: sealed credentials, passwords of mounts, mail relays, directories and repositories, kept answers to installers.',
     default: true,
+    risk: 'What signs in with one of them has to be given a new one.',
     actions: [
       {
         remove: [
@@ -133,7 +145,18 @@ export const secretOperations: readonly CleaningOperation[] = [
           '/var/cache/debconf/passwords.dat-old',
           '/etc/apt/auth.conf',
           '/etc/apt/auth.conf.d/*',
-          '/etc/boto.cfg',
+          '/etc/{boto.cfg,s3cfg,netrc}',
+          '/etc/openstack/{clouds,secure}*.{yaml,yml}',
+          '/etc/cloud/cloud.cfg.d/*credential*',
+          '/etc/{restic,borg,borgmatic,duplicity}/**/*{key,pass,password,passphrase}*',
+          '/etc/rclone/rclone.conf',
+          '/etc/security/pam_ldap.secret',
+          '/etc/{ldap.secret,libnss-ldap.secret,pam_ldap.secret,nslcd.secret}',
+          '/etc/msmtprc',
+          '/etc/postfix/sasl_passwd{,.db,.lmdb}',
+          '/etc/postfix/sasl/*passwd*',
+          '/etc/exim4/passwd.client',
+          '/etc/mysql/debian.cnf',
           '/etc/passwd-s3fs',
         ],
       },
@@ -150,18 +173,40 @@ export const secretOperations: readonly CleaningOperation[] = [
     ],
   },
   {
+    id: 'ci-runners',
+    title:
+      'Removes the registrations and secrets of build agents: GitLab, GitHub, Jenkins, Buildkite, Drone.',
+    default: true,
+    risk: 'The runner has to be registered again.',
+    actions: [
+      {
+        filesOnly: true,
+        remove: [
+          '/etc/gitlab-runner/{config.toml,.runner_system_id}',
+          '{home}/.gitlab-runner/{config.toml,.runner_system_id}',
+          '{home}/{,*/}{actions-runner,runner}/{.credentials,.credentials_rsaparams,.runner}',
+          '/{opt,srv}/{,*/}{actions-runner,runner}/{.credentials,.credentials_rsaparams,.runner}',
+          '/var/lib/jenkins/secrets/**',
+          '/var/lib/jenkins/{credentials.xml,identity.key.enc,secret.key}',
+          '/etc/buildkite-agent/buildkite-agent.cfg',
+          '/etc/drone-runner-*/*.{env,conf}',
+          '/etc/concourse/*key*',
+        ],
+      },
+    ],
+  },
+  {
     id: 'kerberos-hostkeytab',
     title: 'Removes the Kerberos key of the host, and tickets.',
     default: true,
-    virtSysprep: 'kerberos-hostkeytab',
     actions: [{ remove: ['/etc/krb5.keytab', '/var/lib/gssproxy/clients/*', '/tmp/krb5cc_*'] }],
   },
   {
     id: 'kerberos-data',
     title: 'Removes the database of a Kerberos server.',
     default: false,
+    strict: true,
     risk: 'A Kerberos server loses its principals.',
-    virtSysprep: 'kerberos-data',
     actions: [
       { remove: ['/var/kerberos/krb5kdc/*'], except: ['/var/kerberos/krb5kdc/{kadm5.acl,kdc.conf}'] },
     ],
@@ -170,7 +215,6 @@ export const secretOperations: readonly CleaningOperation[] = [
     id: 'ipa-client',
     title: 'Removes the enrolment in FreeIPA.',
     default: true,
-    virtSysprep: 'ipa-client',
     actions: [
       {
         remove: [
@@ -187,14 +231,12 @@ export const secretOperations: readonly CleaningOperation[] = [
     id: 'rh-subscription-manager',
     title: 'Removes the certificates of a Red Hat subscription.',
     default: true,
-    virtSysprep: 'rh-subscription-manager',
     actions: [{ remove: ['/etc/pki/{consumer,entitlement}/*', '/var/lib/rhsm/{facts,cache}/*'] }],
   },
   {
     id: 'rhn-systemid',
     title: 'Removes the registration with the Red Hat Network.',
     default: true,
-    virtSysprep: 'rhn-systemid',
     actions: [{ remove: ['/etc/sysconfig/rhn/{systemid,osad-auth.conf}'] }],
   },
 ]

@@ -6,7 +6,6 @@ export const serviceOperations: readonly CleaningOperation[] = [
     id: 'mail-spool',
     title: 'Removes waiting and delivered mail.',
     default: true,
-    virtSysprep: 'mail-spool',
     actions: [
       { empty: ['/var/spool/mail', '/var/mail'] },
       {
@@ -24,7 +23,6 @@ export const serviceOperations: readonly CleaningOperation[] = [
     title: 'Removes the cron tables and at jobs of users.',
     default: true,
     risk: 'A service that a user’s own cron table starts does not run any more.',
-    virtSysprep: 'cron-spool',
     actions: [
       { write: ['/var/spool/{at,cron/atjobs,atjobs}/.SEQ'], content: 'job-sequence' },
       {
@@ -50,7 +48,6 @@ export const serviceOperations: readonly CleaningOperation[] = [
     id: 'dhcp-server-state',
     title: 'Removes the leases a DHCP server has given.',
     default: true,
-    virtSysprep: 'dhcp-server-state',
     actions: [
       { remove: ['/var/lib/{dhcpd,kea}/*', '/var/lib/misc/dnsmasq.leases', '/var/lib/dnsmasq/*.leases'] },
     ],
@@ -59,21 +56,18 @@ export const serviceOperations: readonly CleaningOperation[] = [
     id: 'dovecot-data',
     title: 'Removes the state of Dovecot.',
     default: true,
-    virtSysprep: 'dovecot-data',
     actions: [{ remove: ['/var/lib/dovecot/*'], filesOnly: true }],
   },
   {
     id: 'samba-db-log',
     title: 'Removes the databases of Samba, with the machine’s account and passwords.',
     default: true,
-    virtSysprep: 'samba-db-log',
     actions: [{ remove: ['/var/lib/samba/**', '/var/cache/samba/**'], filesOnly: true }],
   },
   {
     id: 'sssd-db-log',
     title: 'Removes the cached accounts and credentials of SSSD.',
     default: true,
-    virtSysprep: 'sssd-db-log',
     actions: [
       { remove: ['/var/lib/sss/{db,mc,secrets,keytabs}/*', '/var/cache/{nscd,nslcd}/*'], filesOnly: true },
     ],
@@ -82,14 +76,12 @@ export const serviceOperations: readonly CleaningOperation[] = [
     id: 'pam-data',
     title: 'Removes the state of PAM modules.',
     default: true,
-    virtSysprep: 'pam-data',
     actions: [{ remove: ['/var/run/{console,faillock,sepermit}/*', '/var/lib/{faillock,pam_tally}/*'] }],
   },
   {
     id: 'puppet-data-log',
     title: 'Removes the state of Puppet.',
     default: true,
-    virtSysprep: 'puppet-data-log',
     actions: [{ remove: ['/var/lib/puppet/*/*', '/opt/puppetlabs/puppet/cache/*/*'] }],
   },
   {
@@ -110,18 +102,18 @@ export const serviceOperations: readonly CleaningOperation[] = [
   },
   {
     id: 'database-logs',
-    title: 'Removes the write-ahead logs of PostgreSQL.',
+    title: 'Removes the write-ahead logs of PostgreSQL, and the binary logs of MySQL.',
     default: false,
     risk: 'A database that was not shut down cleanly is lost.',
     actions: [
       { remove: ['/var/lib/{postgresql/*/*,pgsql/data,pgsql/*/data}/{pg_wal,pg_xlog}/**'], filesOnly: true },
+      { remove: ['/var/lib/mysql/{binlog,mysql-bin,relay-bin}.[0-9i]*'], filesOnly: true },
     ],
   },
   {
     id: 'passwd-backups',
     title: 'Removes the previous versions of the account files.',
     default: true,
-    virtSysprep: 'passwd-backups',
     actions: [
       {
         remove: [
@@ -139,7 +131,6 @@ export const serviceOperations: readonly CleaningOperation[] = [
     title: 'Removes firewall rules.',
     default: false,
     risk: 'The guest starts without its firewall.',
-    virtSysprep: 'firewall-rules',
     actions: [{ remove: ['/etc/sysconfig/{iptables,ip6tables}', '/etc/firewalld/{services,zones}/*'] }],
   },
 ]

@@ -8,6 +8,8 @@ import { planted } from './planted.ts'
 
 const everyId = catalogue.map((operation) => operation.id)
 
+const anchors = [null, 'home', 'person', 'orphan-home', 'log-file', 'rotated-log', 'swap-file']
+
 function only(id: string): { enable: string[]; disable: string[] } {
   return { enable: [id], disable: everyId.filter((other) => other !== id) }
 }
@@ -32,7 +34,7 @@ describe('the catalogue of cleaning operations', () => {
         const patterns = Object.values(action).flatMap((value) => (Array.isArray(value) ? value : []))
         for (const pattern of patterns.filter((value: string) => /^[/{]/.test(value))) {
           for (const { anchor } of parsePatterns(pattern)) {
-            expect([null, 'home', 'person', 'swap-file'], `${id}: ${pattern}`).toContain(anchor)
+            expect(anchors, `${id}: ${pattern}`).toContain(anchor)
           }
         }
       }
@@ -60,6 +62,26 @@ describe('the catalogue of cleaning operations', () => {
         expect(Buffer.from(await filesystem!.read(path)).toString(), path).toBe(content)
       }
       expect((await planCleaning(guest, only(id))).entries).toEqual([])
+    })
+  }
+
+  for (const { id } of catalogue) {
+    it(`nobody else does the work of ${id}`, async () => {
+      const example = planted[id]!
+      const guest = await memoryGuest(example.files)
+      await applyCleaning(guest, await planCleaning(guest, { disable: [id] }))
+
+      const [filesystem] = guest.filesystems
+      const after = filesystem!.snapshot()
+      const left = [
+        ...(example.gone ?? []).filter((path) => path in after),
+        ...(example.emptied ?? []).filter((path) => after[path]?.endsWith('PLANTED-SECRET\n')),
+      ]
+      for (const [path, content] of Object.entries(example.rewritten ?? {})) {
+        const text = path in after ? Buffer.from(await filesystem!.read(path)).toString() : null
+        if (text !== content) left.push(path)
+      }
+      expect(left).not.toEqual([])
     })
   }
 

@@ -196,9 +196,25 @@ export const planted: Readonly<Record<string, PlantedExample>> = {
       '/etc/os-release': enterprise,
       '/etc/sysconfig/network-scripts/ifcfg-eth0':
         '# HWADDR= of the old one\r\nDEVICE=eth0\r\nHWADDR=52:54:00:12:34:56\r\nMACADDR="52:54:00:12:34:57"\r\nONBOOT=yes',
+      '/etc/netplan/01-own.yaml':
+        'network:\n  version: 2\n  ethernets:\n    eth0:\n      dhcp4: true # here\n      match:\n        macaddress: "52:54:00:12:34:56"\n      set-name: eth0\n    eth1:\n      match:\n        name: ens*\n        macaddress: 52:54:00:12:34:58\n      macaddress: 52:54:00:12:34:59\n      dhcp4: true\n',
+      '/etc/systemd/network/10-lan.network': '[Match]\nMACAddress=52:54:00:12:34:56\n\n[Network]\nDHCP=yes\n',
+      '/etc/systemd/network/10-lan.link':
+        '[Match]\nMACAddress=52:54:00:12:34:56\n\n[Link]\nName=lan0\nMACAddress=52:54:00:12:34:57\n',
+      '/etc/NetworkManager/system-connections/lan.nmconnection':
+        '[connection]\nid=lan\n[ethernet]\nmac-address=52:54:00:12:34:56\ncloned-mac-address=random\n[ipv4]\nmethod=auto\n',
+      '/etc/network/interfaces':
+        'auto eth0\niface eth0 inet dhcp\n    hwaddress ether 52:54:00:12:34:56\n# hwaddress\n',
     },
     rewritten: {
       '/etc/sysconfig/network-scripts/ifcfg-eth0': '# HWADDR= of the old one\r\nDEVICE=eth0\r\nONBOOT=yes',
+      '/etc/netplan/01-own.yaml':
+        'network:\n  version: 2\n  ethernets:\n    eth0:\n      dhcp4: true # here\n    eth1:\n      match:\n        name: ens*\n      dhcp4: true\n',
+      '/etc/systemd/network/10-lan.network': '[Match]\nType=ether\n\n[Network]\nDHCP=yes\n',
+      '/etc/systemd/network/10-lan.link': '[Match]\nOriginalName=none\n\n[Link]\nName=lan0\n',
+      '/etc/NetworkManager/system-connections/lan.nmconnection':
+        '[connection]\nid=lan\n[ethernet]\ncloned-mac-address=random\n[ipv4]\nmethod=auto\n',
+      '/etc/network/interfaces': 'auto eth0\niface eth0 inet dhcp\n# hwaddress\n',
     },
     stay: ['/etc/os-release'],
   },
@@ -215,8 +231,16 @@ export const planted: Readonly<Record<string, PlantedExample>> = {
     ['/etc/NetworkManager/NetworkManager.conf'],
   ),
   'host-name': {
-    files: { '/etc/hostname': 'secret-host\n' },
-    rewritten: { '/etc/hostname': 'localhost\n' },
+    files: {
+      '/etc/hostname': 'secret-host\n',
+      '/etc/hosts':
+        '# secret-host\n127.0.0.1\tlocalhost secret-host # loop\n127.0.1.1 secret-host.example.org secret-host\n::1 ip6-localhost\n10.0.0.9 secret-hosting\n',
+    },
+    rewritten: {
+      '/etc/hostname': 'localhost\n',
+      '/etc/hosts':
+        '# secret-host\n127.0.0.1\tlocalhost # loop\n::1 ip6-localhost\n10.0.0.9 secret-hosting\n',
+    },
     stay: ['/etc/passwd'],
   },
   'lvm-system-devices': removes(['/etc/lvm/devices/system.devices'], ['/etc/lvm/lvm.conf']),
@@ -271,8 +295,17 @@ export const planted: Readonly<Record<string, PlantedExample>> = {
       '/var/log/dmesg.0',
       '/var/log/btmp.1',
       '/var/log/a/b/c/app.log.12.xz',
+      '/data/logs/app.log.1',
+      '/data/logs/app.log-20240131.gz',
     ],
-    ['/var/log/syslog', '/var/log/nginx/access.log', '/var/log/app-2'],
+    [
+      '/var/log/syslog',
+      '/var/log/nginx/access.log',
+      '/var/log/app-2',
+      '/data/logs/app.log',
+      '/data/logs/app.txt',
+    ],
+    { '/etc/logrotate.d/app': '/data/logs/app.log { daily }\n' },
   ),
   logfiles: {
     files: {
@@ -284,15 +317,25 @@ export const planted: Readonly<Record<string, PlantedExample>> = {
       '/var/lib/logrotate/status': secret,
       '/var/lib/app/data': secret,
       '/home/bob/app.log': secret,
+      '/etc/logrotate.d/app':
+        '# rotate\n/data/app/logs/*.log "/srv/a b/out.log" {\n  weekly\n  /etc/passwd\n}\n/etc/shadow {\n}\n',
+      '/etc/shadow': secret,
+      '/etc/cloud/cloud.cfg': 'output: {all: "| tee -a /opt/cloud-init.out"}\n',
+      '/data/app/logs/one.log': secret,
+      '/srv/a b/out.log': secret,
+      '/opt/cloud-init.out': secret,
     },
     emptied: [
+      '/data/app/logs/one.log',
+      '/srv/a b/out.log',
+      '/opt/cloud-init.out',
       '/var/log/syslog',
       '/var/log/nginx/access.log',
       '/var/log/postgresql/main.log',
       '/var/log/wtmp',
     ],
     gone: ['/root/anaconda-ks.cfg', '/var/lib/logrotate/status'],
-    stay: ['/var/lib/app/data', '/home/bob/app.log'],
+    stay: ['/var/lib/app/data', '/home/bob/app.log', '/etc/shadow', '/etc/passwd'],
   },
   'pacct-log': {
     files: {
@@ -391,4 +434,225 @@ export const planted: Readonly<Record<string, PlantedExample>> = {
     rewritten: { '/etc/fstab': 'UUID=uuid-1 / ext4 defaults 0 1\nUUID=other none swap sw 0 0\n' },
     stay: ['/data/file'],
   },
+  'ci-runners': removes(
+    [
+      '/etc/gitlab-runner/config.toml',
+      '/home/bob/actions-runner/.credentials',
+      '/var/lib/jenkins/secrets/master.key',
+    ],
+    ['/home/bob/actions-runner/run.sh', '/var/lib/jenkins/config.xml'],
+  ),
+  'host-id': removes(['/etc/hostid'], ['/etc/hostname']),
+  'resolv-conf': {
+    files: { '/etc/resolv.conf': 'search secret.example\nPLANTED-SECRET\n' },
+    rewritten: { '/etc/resolv.conf': '' },
+    stay: ['/etc/passwd'],
+  },
+  'network-profiles': removes(
+    ['/etc/wpa_supplicant/wpa_supplicant.conf', '/var/lib/iwd/home.psk', '/var/lib/bluetooth/00:11/info'],
+    ['/etc/wpa_supplicant/functions.sh', '/etc/bluetooth/main.conf'],
+  ),
+  'storage-bindings': removes(
+    ['/etc/multipath/wwids', '/etc/lvm/archive/vg_00000.vg', '/etc/lvm/backup/vg'],
+    ['/etc/multipath.conf', '/etc/lvm/lvm.conf'],
+  ),
+  'telemetry-ids': {
+    files: {
+      '/var/lib/whoopsie/whoopsie-id': secret,
+      '/etc/popularity-contest.conf':
+        '# MY_HOSTID="x" of the package\nPARTICIPATE="yes"\nMY_HOSTID="secret"\n',
+      '/etc/whoopsie': secret,
+    },
+    gone: ['/var/lib/whoopsie/whoopsie-id'],
+    rewritten: { '/etc/popularity-contest.conf': '# MY_HOSTID="x" of the package\nPARTICIPATE="yes"\n' },
+    stay: ['/etc/whoopsie'],
+  },
+  'flag-reconfiguration': {
+    files: {},
+    rewritten: { '/.unconfigured': '' },
+    stay: ['/etc/passwd'],
+  },
+  'cloud-init-hostkeys': {
+    files: {
+      '/etc/cloud/cloud.cfg':
+        'disable_root: 0\r\n# ssh_deletekeys: false\r\nssh_deletekeys:   0  # by Atmosphere\r\nssh:\r\n  ssh_deletekeys: false',
+      '/etc/cloud/cloud.cfg.d/05_logging.cfg': 'output: {all: x}\n',
+    },
+    rewritten: {
+      '/etc/cloud/cloud.cfg':
+        'disable_root: 0\r\n# ssh_deletekeys: false\r\nssh_deletekeys:   true  # by Atmosphere\r\nssh:\r\n  ssh_deletekeys: false',
+    },
+    stay: ['/etc/cloud/cloud.cfg.d/05_logging.cfg'],
+  },
+  'user-account': {
+    files: {
+      '/etc/login.defs': '#UID_MIN 5\nUID_MIN\t\t 500\nUID_MAX 60000\n',
+      '/etc/passwd': `${homes}ubuntu:x:500:500:Ubuntu:/home/ubuntu:/bin/bash\nnobody:x:65534:65534::/nonexistent:/bin/false\n+::::::\n`,
+      '/etc/shadow': {
+        text: 'root:$6$x:1:0:99999:7:::\nann:$6$secret:1:0:99999:7:::\nubuntu:!:1:0:99999:7:::\n',
+        mode: 0o640,
+        gid: 42,
+      },
+      '/etc/group':
+        'root:x:0:\nadm:x:4:syslog,ubuntu\nsudo:x:27:ubuntu,ann\nann:x:1000:\nubuntu:x:500:postgres\nusers:x:100:\n',
+      '/etc/gshadow': 'adm:*::syslog,ubuntu\nsudo:*:ann:ubuntu,ann\nann:!::\nubuntu:!::postgres\n',
+      '/etc/subuid': 'ann:100000:65536\nbob:165536:65536\n',
+      '/etc/subgid': 'ann:100000:65536\n',
+      '/etc/sudoers':
+        'Defaults env_reset\nroot ALL=(ALL:ALL) ALL\nann ALL=(ALL) \\\n  NOPASSWD: ALL\nubuntu, postgres ALL=(ALL) ALL\n#includedir /etc/sudoers.d\n',
+      '/etc/sudoers.d/90-cloud-init-users': '# rules\nubuntu ALL=(ALL) NOPASSWD:ALL\n',
+      '/srv/home/ann/letter': secret,
+      '/home/ubuntu/.profile': secret,
+      '/var/mail': { link: 'spool/mail' },
+      '/var/spool/mail/ann': secret,
+      '/var/spool/mail/postgres': secret,
+      '/var/spool/cron/crontabs/ubuntu': secret,
+      '/var/lib/systemd/linger/ann': '',
+      '/var/lib/postgresql/data': secret,
+    },
+    gone: [
+      '/srv/home/ann',
+      '/home/ubuntu',
+      '/var/spool/mail/ann',
+      '/var/spool/cron/crontabs/ubuntu',
+      '/var/lib/systemd/linger/ann',
+    ],
+    rewritten: {
+      '/etc/passwd':
+        'root:x:0:0::/root:/bin/bash\npostgres:x:99:99::/var/lib/postgresql:/bin/sh\nnobody:x:65534:65534::/nonexistent:/bin/false\n+::::::\n',
+      '/etc/shadow': 'root:$6$x:1:0:99999:7:::\n',
+      '/etc/group': 'root:x:0:\nadm:x:4:syslog\nsudo:x:27:\nubuntu:x:500:postgres\nusers:x:100:\n',
+      '/etc/gshadow': 'adm:*::syslog\nsudo:*::\nubuntu:!::postgres\n',
+      '/etc/subuid': 'bob:165536:65536\n',
+      '/etc/subgid': '',
+      '/etc/sudoers':
+        'Defaults env_reset\nroot ALL=(ALL:ALL) ALL\npostgres ALL=(ALL) ALL\n#includedir /etc/sudoers.d\n',
+      '/etc/sudoers.d/90-cloud-init-users': '# rules\n',
+    },
+    stay: ['/var/spool/mail/postgres', '/var/lib/postgresql/data', '/etc/login.defs'],
+  },
+  'orphan-homes': removes(['/home/bob/letter', '/home/old.user/x'], ['/home/carol/letter'], {
+    '/etc/passwd': `${homes}carol:x:1001:1001::/home/carol:/bin/sh\n`,
+  }),
+  'root-home': removes(
+    ['/root/notes', '/root/.config/x', '/root/.mysecret'],
+    ['/root/.bashrc', '/root/.profile', '/root', '/srv/home/ann/notes'],
+    { '/root': { directory: true, mode: 0o700 } },
+  ),
+  'lock-root': {
+    files: {
+      '/etc/passwd': 'root:x:0:0::/root:/bin/bash\nann:x:1000:1000::/srv/home/ann:/bin/sh\n',
+      '/etc/shadow': 'root:$6$secret:19000:0:99999:7:::\nann:$6$hers:19000:0:99999:7:::\n',
+      '/etc/shadow-': 'root::19000:0:99999:7:::',
+      '/etc/gshadow': 'root:*::\n',
+    },
+    rewritten: {
+      '/etc/shadow': 'root:*:19000:0:99999:7:::\nann:$6$hers:19000:0:99999:7:::\n',
+      '/etc/shadow-': 'root:*:19000:0:99999:7:::',
+    },
+    stay: ['/etc/passwd', '/etc/gshadow'],
+  },
+  'password-hashes': {
+    files: {
+      '/etc/passwd': 'root:x:0:0::/root:/bin/bash\nold:AbCdEf1234567:7:7::/:/bin/sh\nopen::8:8::/:/bin/sh\n',
+      '/etc/shadow':
+        'root:!$6$secret:19000:0:99999:7:::\nann:$y$secret:19000:0:99999:7:::\nbin:*:1::::::\nsys:!!:1::::::\n',
+      '/etc/gshadow': 'root:*::\nstaff:$6$secret::ann\nopen:::\n',
+      '/etc/group': 'root:x:0:\n',
+    },
+    rewritten: {
+      '/etc/passwd': 'root:x:0:0::/root:/bin/bash\nold:*:7:7::/:/bin/sh\nopen:*:8:8::/:/bin/sh\n',
+      '/etc/shadow': 'root:*:19000:0:99999:7:::\nann:*:19000:0:99999:7:::\nbin:*:1::::::\nsys:!!:1::::::\n',
+      '/etc/gshadow': 'root:*::\nstaff:!::ann\nopen:::\n',
+    },
+    stay: ['/etc/group'],
+  },
+  'ssh-root-password': {
+    files: {
+      '/etc/ssh/sshd_config':
+        '#PermitRootLogin yes\nPort 22\npermitrootlogin=Yes # why not\nMatch Address 10.0.0.0/8\n    PermitRootLogin yes\n',
+      '/etc/ssh/sshd_config.d/10-own.conf': 'PermitRootLogin no\n',
+    },
+    rewritten: {
+      '/etc/ssh/sshd_config':
+        '#PermitRootLogin yes\nPort 22\npermitrootlogin=prohibit-password # why not\nMatch Address 10.0.0.0/8\n    PermitRootLogin prohibit-password\n',
+    },
+    stay: ['/etc/ssh/sshd_config.d/10-own.conf'],
+  },
+  'atmosphere-files': {
+    files: {
+      '/etc/rc.local.atmo': secret,
+      '/usr/sbin/atmo_boot.py': secret,
+      '/var/log/atmo/post-scripts/stdout': secret,
+      '/opt/cyverse/tmp/x': secret,
+      '/etc/rc.local':
+        '#!/bin/sh\n/usr/bin/vncserver\nshellinabox --port 4200\necho vncserver is gone\nexit 0\n',
+      '/usr/sbin/atmo': secret,
+    },
+    gone: ['/etc/rc.local.atmo', '/usr/sbin/atmo_boot.py', '/var/log/atmo', '/opt/cyverse'],
+    rewritten: { '/etc/rc.local': '#!/bin/sh\necho vncserver is gone\nexit 0\n' },
+    stay: ['/usr/sbin/atmo'],
+  },
+  'atmosphere-blocks': {
+    files: {
+      '/etc/sudoers':
+        'root ALL=(ALL) ALL\n## Atmosphere System\nann ALL=(ALL) ALL\n## End Atmosphere System\n%admin ALL=(ALL) ALL\n## Atmosphere System\nx\n## End Atmosphere System\n#includedir /etc/sudoers.d',
+      '/etc/ssh/sshd_config':
+        'Port 22\nAllowGroups users root core-services\nAllowGroups staff\n## Atmosphere System\nPermitRootLogin yes\n## End Atmosphere System\n',
+      '/etc/skel/.bashrc': 'umask 022\n## Atmosphere System\n. /opt/x\n## End Atmosphere System\nset -o vi\n',
+      '/etc/skel/.profile': '## Atmosphere System\n',
+    },
+    rewritten: {
+      '/etc/sudoers': 'root ALL=(ALL) ALL\n%admin ALL=(ALL) ALL\n#includedir /etc/sudoers.d',
+      '/etc/ssh/sshd_config': 'Port 22\nAllowGroups staff\n',
+      '/etc/skel/.bashrc': 'umask 022\nset -o vi\n',
+    },
+    stay: ['/etc/skel/.profile'],
+  },
+  'monitoring-blocks': {
+    files: {
+      '/etc/sudoers':
+        '# Begin Nagios\nnagios ALL=NOPASSWD: ALL\n# End Nagios\nroot ALL=(ALL) ALL\n# Begin Sensu\nsensu ALL=NOPASSWD: ALL\n# End Sensu\n',
+      '/etc/sudoers.d/own': 'ann ALL=(ALL) ALL\n',
+    },
+    rewritten: { '/etc/sudoers': 'root ALL=(ALL) ALL\n' },
+    stay: ['/etc/sudoers.d/own'],
+  },
+  'users-group': {
+    files: {
+      '/etc/group': 'users:x:100:ann,bob\nmyusers:x:1001:ann\nusers:x:101:ann\n',
+      '/etc/gshadow': 'users:!::\n',
+    },
+    rewritten: { '/etc/group': 'users:x:100:\nmyusers:x:1001:ann\nusers:x:101:ann\n' },
+    stay: ['/etc/gshadow'],
+  },
+  'data-disks': {
+    files: {
+      '/etc/fstab':
+        '/dev/sda1 / ext4 defaults 0 1\n/dev/sda2 /var ext4 defaults 0 2\n/dev/vdb /mnt auto nofail 0 2\nUUID=abc /data ext4 nofail 0 2 # was /dev/vdb\n/dev/sda5\tnone\tswap\tsw\t0\t0\n',
+      '/etc/crypttab': secret,
+    },
+    rewritten: {
+      '/etc/fstab':
+        '/dev/sda1 / ext4 defaults 0 1\n/dev/sda2 /var ext4 defaults 0 2\nUUID=abc /data ext4 nofail 0 2 # was /dev/vdb\n',
+    },
+    stay: ['/etc/crypttab'],
+  },
+  'mount-points': removes(
+    ['/mnt/data/file', '/mnt/.hidden', '/media/usb/x', '/proc/left'],
+    ['/mnt', '/media', '/proc', '/opt/file'],
+    { '/mnt': null, '/media': null, '/proc': null },
+  ),
+  'udev-net-generator': {
+    files: {
+      '/lib/udev/rules.d/75-persistent-net-generator.rules': secret,
+      '/lib/udev/rules.d/60-x.rules': secret,
+    },
+    emptied: ['/lib/udev/rules.d/75-persistent-net-generator.rules'],
+    stay: ['/lib/udev/rules.d/60-x.rules'],
+  },
+  'first-start-scripts': removes(
+    ['/usr/lib/virt-sysprep/scripts/0001-x', '/var/lib/cloud/scripts/per-once/x'],
+    ['/usr/lib/virt-sysprep/firstboot.sh'],
+  ),
 }

@@ -76,11 +76,11 @@ function linesOf(
   if (start === undefined || end === undefined) return null
   const first = counter.linePos(start)
   const before = source.slice(start - first.col + 1, start)
-  const rest = source.slice(end, source.indexOf('\n', end) < 0 ? undefined : source.indexOf('\n', end))
-  if (before.trim() !== '' || !/^\s*(#.*)?$/.test(rest)) return null
-  // The end of a map is the beginning of the next line.
+  // The end of a map is somewhere in the blanks behind it.
   const ended = source.slice(0, end).replace(/\s+$/, '').length
-  return { first: first.line - 1, last: counter.linePos(ended).line - 1 }
+  const rest = source.slice(ended, source.indexOf('\n', ended) < 0 ? undefined : source.indexOf('\n', ended))
+  if (before.trim() !== '' || !/^\s*(#.*)?$/.test(rest)) return null
+  return { first: first.line - 1, last: counter.linePos(ended - 1).line - 1 }
 }
 
 /** A device without settings is `{}` before and nothing after. */

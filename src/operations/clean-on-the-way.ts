@@ -1,8 +1,10 @@
 import type { Disk } from '../disk/disk.ts'
+import { auditGuest } from '../guest/audit/audit-guest.ts'
+import { judgeLeftovers } from '../guest/audit/judge-leftovers.ts'
 import { applyCleaning } from '../guest/cleaning/apply-cleaning.ts'
 import { planCleaning } from '../guest/cleaning/plan-cleaning.ts'
 import type { CleaningReport } from '../guest/cleaning/report.ts'
-import type { Guest } from '../guest/guest.ts'
+import { cleanableTree, type Guest } from '../guest/guest.ts'
 import { openGuest } from '../guest/open-guest.ts'
 import type { JobContext } from '../jobs/job.ts'
 import { assertClean } from './assert-clean.ts'
@@ -25,7 +27,9 @@ export interface CleanOnTheWay {
 
 /**
  * A view of the disk with the cleaning applied and everything deleted reading as zeros. The disk itself is only read:
- * what changes lives in the job's work folder until the view is disposed of.
+ * what changes lives in the job's work folder until the view is disposed of. The cleaned guest is audited before anything of
+ * it is written.
+ * @throws GuestError `CLEANING_INCOMPLETE` | `CLEANING_LEFTOVERS`
  * @throws OperationError `VERIFICATION_FAILED` when something is still not clean
  */
 export async function cleanOnTheWay(
@@ -44,7 +48,10 @@ export async function cleanOnTheWay(
   try {
     guest = await openGuest(disk, { workFolder: work.path, signal })
     const plan = await planCleaning(guest, { ...clean, signal })
-    const report = await applyCleaning(guest, plan, { signal })
+    const applied = await applyCleaning(guest, plan, { signal })
+    const audit = await auditGuest(guest, { depth: 'likely', signal })
+    const left = await judgeLeftovers(cleanableTree(guest), audit, { selection: clean, plan, signal })
+    const report = { ...applied, audit, warnings: [...applied.warnings, ...left] }
     for (const { code, message } of report.warnings) context.emit({ type: 'warning', code, message })
     const cleaned = await guest.scrubbed({ signal })
     if (verify) await assertClean(cleaned, clean, { what: 'The cleaned disk', workFolder: work.path, signal })

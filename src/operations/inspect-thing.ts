@@ -8,6 +8,8 @@ import { DiskError } from '../disk/errors.ts'
 import { type CheckedDisk, type JudgedDisk, openCheckedDisk, openJudgedDisk } from '../disk/open-disk.ts'
 import type { Appliance } from '../disk/ova/appliance.ts'
 import type { SafetyCheckResult, SafetyVerdict } from '../disk/safety/verdict.ts'
+import { auditGuest } from '../guest/audit/audit-guest.ts'
+import type { AuditReport } from '../guest/audit/finding.ts'
 import type { CleaningPlan } from '../guest/cleaning/plan.ts'
 import { planCleaning } from '../guest/cleaning/plan-cleaning.ts'
 import { type GuestInspection, inspectGuest } from '../guest/inspect/inspect-guest.ts'
@@ -28,6 +30,8 @@ export interface InspectOptions extends AbortOptions {
   allowBacking?: boolean
   /** Of an appliance: its number from 1, its id, or the name of its file; the first when absent. */
   disk?: string
+  /** Look for secrets in all files and in deleted data, which reads the whole image. */
+  secrets?: boolean
 }
 
 export interface Inspection {
@@ -49,6 +53,8 @@ export interface Inspection {
   readonly guest: GuestInspection | null
   /** Why `guest` is null although the image is accepted. */
   readonly guestProblem: { readonly code: string; readonly message: string } | null
+  /** What was found of secrets; null when nobody asked, or nothing could be looked into. */
+  readonly secrets: AuditReport | null
 }
 
 /**
@@ -74,6 +80,7 @@ export async function inspectThing(
     dataSize: null,
     guest: null,
     guestProblem: null,
+    secrets: null,
   }
   if (!checked) return described
   await using opened = checked
@@ -82,7 +89,7 @@ export async function inspectThing(
     ...described,
     virtualSize: disk.size,
     dataSize: await dataSize(disk, { signal }),
-    ...(await lookInside(disk, { signal })),
+    ...(await lookInside(disk, { secrets: options.secrets ?? false, signal })),
   }
   // Last: nothing of the disk can be read any more after it.
   const { manifest, checks } = await compareManifest(opened, { signal })
@@ -184,17 +191,18 @@ async function openSource(
 
 async function lookInside(
   disk: Disk,
-  { signal }: AbortOptions,
-): Promise<Pick<Inspection, 'guest' | 'guestProblem'>> {
+  { secrets, signal }: AbortOptions & { secrets: boolean },
+): Promise<Pick<Inspection, 'guest' | 'guestProblem' | 'secrets'>> {
   return withWorkFolder(async (workFolder) => {
     try {
-      const guest = await withGuest(disk, { workFolder, signal }, (opened) =>
-        inspectGuest(opened, { signal }),
-      )
-      return { guest, guestProblem: null }
+      return await withGuest(disk, { workFolder, signal }, async (opened) => ({
+        guest: await inspectGuest(opened, { signal }),
+        guestProblem: null,
+        secrets: secrets ? await auditGuest(opened, { depth: 'all', signal }) : null,
+      }))
     } catch (error) {
       if (!(error instanceof ImagewrightError) || error.code === 'CANCELLED') throw error
-      return { guest: null, guestProblem: { code: error.code, message: error.message } }
+      return { guest: null, guestProblem: { code: error.code, message: error.message }, secrets: null }
     }
   })
 }

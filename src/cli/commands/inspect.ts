@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander'
 import { diskFormats } from '../../disk/format-readers.ts'
 import { wrappedFormats } from '../../disk/wrapping/container-name.ts'
-import type { InspectOptions } from '../../operations/inspect-thing.ts'
+import type { Inspection, InspectOptions } from '../../operations/inspect-thing.ts'
 import { cancellable } from '../cancellable.ts'
 import { exitCodes } from '../failure.ts'
 import { presentInspection } from '../render/inspection.ts'
@@ -23,10 +23,15 @@ export function addInspectCommand(program: Command): void {
     )
     .option('--allow-backing', 'follow a backing or data file, in the same folder as the image')
   addDiskOption(command)
+  command.option(
+    '--secrets',
+    'look for keys, tokens, passwords and histories in every file and in deleted data; the exit code is 1 when there are any',
+  )
   common(command, [
     'imagewright inspect disk.qcow2',
     'imagewright inspect local:"web golden" --json',
     'imagewright inspect upload.img --format raw',
+    'imagewright inspect disk.qcow2 --secrets',
   ])
   command.action(async (thing: string, options: CommonOptions & InspectOptions) => {
     await withImagewright(options, async (imagewright) => {
@@ -36,10 +41,17 @@ export function addInspectCommand(program: Command): void {
           ...(options.format ? { format: options.format } : {}),
           allowBacking: options.allowBacking ?? false,
           ...(options.disk ? { disk: options.disk } : {}),
+          secrets: options.secrets ?? false,
         }),
       )
       print(options, inspection, (result) => presentInspection(result, { verbose: options.verbose ?? false }))
-      if (!inspection.safety.accepted) process.exitCode = exitCodes.failed
+      if (!inspection.safety.accepted || (options.secrets && !isFreeOfSecrets(inspection)))
+        process.exitCode = exitCodes.failed
     })
   })
+}
+
+/** What could not be looked into is not free of them. */
+function isFreeOfSecrets({ secrets }: Inspection): boolean {
+  return secrets?.complete === true && secrets.found === 0
 }

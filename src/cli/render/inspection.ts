@@ -3,6 +3,7 @@ import type { SafetyVerdict } from '../../disk/safety/verdict.ts'
 import type { GuestInspection, GuestSystem } from '../../guest/inspect/inspect-guest.ts'
 import type { Inspection } from '../../operations/inspect-thing.ts'
 import { presentAppliance } from './appliance.ts'
+import { presentAudit } from './audit.ts'
 import { printable } from './printable.ts'
 import { properties, table } from './table.ts'
 
@@ -23,6 +24,7 @@ export function presentInspection(inspection: Inspection, { verbose }: { verbose
   ]
   if (appliance) parts.push(presentAppliance(appliance, inspection.manifest))
   if (guest) parts.push(presentGuest(guest))
+  if (inspection.secrets) parts.push(presentAudit(inspection.secrets))
   if (guestProblem)
     parts.push(`The inside cannot be shown: ${printable(guestProblem.message)} [${guestProblem.code}]`)
   return parts.filter((part) => part !== '').join('\n\n')

@@ -6,11 +6,14 @@ import { isWithin } from '../guest-path.ts'
 import { type OperationFinder, operationFinder } from './answering-operation.ts'
 import { auditAccounts } from './audit-accounts.ts'
 import { type AuditedFilesystem, createFileAuditor } from './audit-files.ts'
-import { auditRaw } from './audit-raw.ts'
+import { auditRaw, isUnknown } from './audit-raw.ts'
 import { createFindingCollector, type FindingCollector } from './collect-findings.ts'
 import type { AuditDepth, AuditReport } from './finding.ts'
 import { findPackageFiles, hasPackageDigests } from './public-files.ts'
 import { auditRules } from './rules.ts'
+
+/** What of a guest an audit looks at. */
+export type AuditedGuest = Pick<Guest, 'disk' | 'volumes' | 'tree' | 'obstacles' | 'scrubbed'>
 
 export interface AuditGuestOptions extends AbortOptions {
   readonly depth: AuditDepth
@@ -21,7 +24,10 @@ export interface AuditGuestOptions extends AbortOptions {
  * size of files or of the disk; reports never hold what was found.
  * @throws GuestError `FILESYSTEM_DAMAGED` where a file system cannot be believed
  */
-export async function auditGuest(guest: Guest, { depth, signal }: AuditGuestOptions): Promise<AuditReport> {
+export async function auditGuest(
+  guest: AuditedGuest,
+  { depth, signal }: AuditGuestOptions,
+): Promise<AuditReport> {
   const collector = createFindingCollector()
   const places = auditedFilesystems(guest)
   const comparesPackages = guest.tree !== null && (await hasPackageDigests(guest.tree, { signal }))
@@ -40,6 +46,7 @@ export async function auditGuest(guest: Guest, { depth, signal }: AuditGuestOpti
   const operationAt = await operationOf(guest, { signal })
   return {
     depth,
+    complete: guest.obstacles.every(({ code }) => code === 'GUEST_NOT_FOUND' || code === 'GUEST_AMBIGUOUS'),
     ...result,
     findings: result.findings.map((finding) => ({
       ...finding,
@@ -54,7 +61,7 @@ export async function auditGuest(guest: Guest, { depth, signal }: AuditGuestOpti
 }
 
 /** Each file system once, those the guest does not mount too. */
-function auditedFilesystems({ volumes }: Guest): AuditedFilesystem[] {
+function auditedFilesystems({ volumes }: AuditedGuest): AuditedFilesystem[] {
   return volumes.flatMap((volume): AuditedFilesystem[] => {
     const { filesystem, mountPoint } = volume
     if (!filesystem) return []
@@ -64,7 +71,7 @@ function auditedFilesystems({ volumes }: Guest): AuditedFilesystem[] {
 }
 
 async function releasePackageFiles(
-  { tree }: Guest,
+  { tree }: AuditedGuest,
   collector: FindingCollector,
   options: AbortOptions,
 ): Promise<void> {
@@ -81,15 +88,15 @@ async function releasePackageFiles(
 const packageTrees = '/bin /boot /etc /lib /lib32 /lib64 /opt /sbin /usr'.split(' ')
 
 /** Parts of the image that nobody could look into. */
-function reportUnread({ volumes, obstacles }: Guest, collector: FindingCollector): void {
+function reportUnread({ volumes, obstacles }: AuditedGuest, collector: FindingCollector): void {
   for (const volume of volumes) {
-    if (volume.filesystem || volume.probe?.type === 'swap') continue
+    if (!isUnknown(volume)) continue
     collector.notRead(volumeName(volume), `it holds ${volume.probe?.type ?? 'no known file system'}`)
   }
   for (const { message } of obstacles) collector.notRead('the image', message)
 }
 
-async function operationOf({ tree }: Guest, options: AbortOptions): Promise<OperationFinder> {
+async function operationOf({ tree }: AuditedGuest, options: AbortOptions): Promise<OperationFinder> {
   if (!tree) return () => null
   const { anchors } = await readFacts(tree, options)
   return operationFinder(catalogue, anchors)

@@ -17,7 +17,10 @@ export interface AuditRawOptions extends AbortOptions {
  * Searches what belongs to no file: everything that a cleaning would read as zeros (free blocks, the ends of last blocks, the
  * journal, swap, gaps between partitions), partitions without a known file system, and the space before the first partition.
  */
-export async function auditRaw(guest: Guest, { rules, collector, signal }: AuditRawOptions): Promise<void> {
+export async function auditRaw(
+  guest: Pick<Guest, 'disk' | 'volumes' | 'scrubbed'>,
+  { rules, collector, signal }: AuditRawOptions,
+): Promise<void> {
   const { disk, volumes } = guest
   const scanner = createContentScanner(rules.filter(({ where }) => where === undefined))
   const look = async (place: AuditFinding['place'], ranges: AsyncIterable<ByteRange>): Promise<void> => {
@@ -29,19 +32,25 @@ export async function auditRaw(guest: Guest, { rules, collector, signal }: Audit
     }
   }
   for (const volume of volumes) {
-    const scrubbed = await volume.filesystem?.scrubbed({ signal })
+    const inside = volume.filesystem ?? volume.container
+    const scrubbed = await inside?.scrubbed({ signal })
     if (scrubbed && !scrubbed.changes)
       collector.notRead(volumeName(volume), 'its deleted data cannot be told apart')
   }
   const scrubbed = await guest.scrubbed({ signal })
   await look('deleted data', withData(disk, zeros(scrubbed.changes?.({ signal }) ?? noRuns()), { signal }))
-  const unknown = volumes.filter((volume) => !volume.filesystem && volume.probe?.type !== 'swap')
+  const unknown = volumes.filter(isUnknown)
   await look('unknown partition', withData(disk, inOrder(unknown), { signal }))
   const first = Math.min(disk.size, ...volumes.map(({ offset }) => offset))
   await look(
     'before the first partition',
     withData(disk, inOrder([{ offset: 0, length: first }]), { signal }),
   )
+}
+
+/** Whether nobody knows what of a volume's bytes is in use; what lies inside another volume is a part of that one. */
+export function isUnknown(volume: GuestVolume): boolean {
+  return !volume.filesystem && !volume.container && !volume.inner && volume.probe?.type !== 'swap'
 }
 
 async function* zeros(changes: AsyncIterable<Extent>): AsyncGenerator<ByteRange> {

@@ -19,6 +19,8 @@ export interface AuditFinding {
 export interface AuditReport {
   /** `all`: every file and all deleted data. `likely`: names, and the content of the files in which secrets usually lie. */
   readonly depth: AuditDepth
+  /** False when a part of the image that holds files could not be looked into. */
+  readonly complete: boolean
   /** How many findings there are; `findings` has the first thousand. */
   readonly found: number
   readonly findings: readonly AuditFinding[]

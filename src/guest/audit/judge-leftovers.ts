@@ -31,8 +31,10 @@ export async function judgeLeftovers(
   const isKept = keptFinder(keep, anchors)
   // Keys that were to be added, and files of the caller's own profile.
   const written = new Set(plan.entries.flatMap(({ action, path }) => (action === 'write' ? [path] : [])))
-  const missed = report.findings.flatMap(({ rule, path }) => {
-    const operation = path === null || written.has(path) || isKept(path) ? null : answering(path)
+  const selected = new Set(operations.map(({ id }) => id))
+  const missed = report.findings.flatMap(({ rule, path, account }) => {
+    if (path === null || written.has(path) || isKept(path)) return []
+    const operation = account === null ? answering(path) : lockingOperation(account, selected)
     return operation === null ? [] : [{ rule, path, operation }]
   })
   if (missed.length === 0) return report.rules.map((rule) => left(rule, report.findings))
@@ -45,6 +47,12 @@ export async function judgeLeftovers(
       details: { missed },
     },
   )
+}
+
+/** The operation that should have locked an account of the guest. */
+function lockingOperation(account: string, selected: ReadonlySet<string>): string | null {
+  if (selected.has('password-hashes')) return 'password-hashes'
+  return account === 'root' && selected.has('lock-root') ? 'lock-root' : null
 }
 
 function left(

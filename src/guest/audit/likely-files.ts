@@ -7,7 +7,7 @@ import { KiB } from '../../core/bytes.ts'
 
 /** Directories that hold programs, packages' files and what the kernel shows; nobody keeps secrets of his own there. */
 export function isUnlikelyDirectory(path: string): boolean {
-  return unlikely.has(path)
+  return unlikely.has(path) || /\/(node_modules|site-packages|dist-packages|\.git\/objects)$/.test(path)
 }
 
 const unlikely = new Set(
@@ -30,4 +30,4 @@ export const likelyFileSize = 128 * KiB
 const publicInEtc =
   /^\/etc\/(ssl\/certs|ca-certificates|alternatives|rc[0-9S]\.d|fonts|X11|pki\/ca-trust|services|mime\.types)(\/|$)/
 const telling =
-  /\/[^/]*(?:secret|token|passw|credential|private|api[_-]?key|id_(?:rsa|dsa|ecdsa|ed25519))[^/]*$|\.(?:pem|key|ppk|asc|gpg|p8|crt|conf|cnf|cfg|ini|env|ya?ml|toml|json|properties|tfvars|tfstate|xml|sh|rc|ovpn|service)$|\/\.[^/]+$/i
+  /\/[^/]*(?:secret|token|passw|credential|private|api[_-]?key|id_(?:rsa|dsa|ecdsa|ed25519))[^/]*$|\.(?:pem|key|ppk|asc|gpg|p8|crt|conf|cnf|cfg|ini|env|ya?ml|toml|json|properties|tfvars|tfstate|xml|sh|rc|ovpn|service)$|\/\.[^/]/i

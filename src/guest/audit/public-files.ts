@@ -25,7 +25,7 @@ const systemTrees =
 
 /** Whether the guest has a database of packages with digests of their files. */
 export async function hasPackageDigests(tree: GuestTree, options: AbortOptions): Promise<boolean> {
-  return (await tree.entry('/var/lib/dpkg/status', options)) !== null
+  return (await tree.stat('/var/lib/dpkg/status', options)) !== null
 }
 
 /**

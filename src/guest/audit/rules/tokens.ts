@@ -7,7 +7,7 @@ export const tokenRules: readonly AuditRule[] = [
     title: 'access key of AWS',
     content: {
       markers: ['AKIA', 'ASIA'],
-      pattern: /(?<![A-Za-z0-9+/=])A[KS]IA[A-Z2-7]{16}(?![A-Za-z0-9+/=])(?<!EXAMPLE)/y,
+      pattern: /(?<![A-Za-z0-9+/])A[KS]IA[A-Z2-7]{16}(?![A-Za-z0-9+/=])(?<!EXAMPLE)/y,
     },
   },
   {

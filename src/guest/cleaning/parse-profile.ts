@@ -1,4 +1,4 @@
-import { isCollection, isNode, LineCounter, parseDocument } from 'yaml'
+import { isCollection, isNode, LineCounter, parseDocument, visit } from 'yaml'
 import { GuestError } from '../errors.ts'
 import {
   findProfileFaults,
@@ -13,11 +13,16 @@ import {
  */
 export function parseProfile(text: string, { name }: { name: string }): ProfileDefinition {
   const counter = new LineCounter()
-  // Aliases are not needed here, and a small file can become a large one by them.
   const document = parseDocument(text, { lineCounter: counter, uniqueKeys: true })
   const [error] = document.errors
   if (error) throw invalid(name, [`line ${counter.linePos(error.pos[0]).line}: ${firstLine(error.message)}`])
-  const parsed = profileDefinition.safeParse(document.toJS({ maxAliasCount: 0 }) ?? {})
+  visit(document, {
+    // Not needed here, and a small file can become a large one by them.
+    Alias: (_, { range }) => {
+      throw invalid(name, [`line ${counter.linePos(range?.[0] ?? 0).line}: Aliases cannot be used here.`])
+    },
+  })
+  const parsed = profileDefinition.safeParse(document.toJS() ?? {})
   const faults: ProfileFault[] = parsed.success ? findProfileFaults(parsed.data) : parsed.error.issues
   if (parsed.success && faults.length === 0) return parsed.data
   throw invalid(

@@ -4,6 +4,7 @@ import { normalisePath } from '../guest-path.ts'
 import { catalogue } from './catalogue.ts'
 import { parsePatterns } from './pattern.ts'
 import { operationsInstead } from './virt-sysprep.ts'
+import { compileWildcard } from './wildcard.ts'
 
 const wildcardRule = z.string().min(1)
 
@@ -71,11 +72,12 @@ export function findProfileFaults(definition: ProfileDefinition): ProfileFault[]
   for (const list of ['remove', 'truncate', 'keep'] as const) {
     for (const [index, pattern] of definition[list].entries()) check([list, index], faultOfPattern(pattern))
   }
-  for (const [index, { path, append, replace }] of definition.edit.entries()) {
+  for (const [index, rules] of definition.edit.entries()) {
+    const { path, append, replace } = rules
     check(['edit', index, 'path'], faultOfPattern(path) ?? faultOfAccountFile(path))
-    for (const [i, text] of append.entries()) check(['edit', index, 'append', i], faultOfLine(text))
+    for (const [i, text] of append.entries()) check(['edit', index, 'append', i], faultOfLine(text, rules))
     for (const [i, rule] of replace.entries())
-      check(['edit', index, 'replace', i, 'with'], faultOfLine(rule.with))
+      check(['edit', index, 'replace', i, 'with'], faultOfLine(rule.with, rules))
   }
   for (const [index, { path }] of definition.write.entries()) {
     check(['write', index, 'path'], faultOfPath(path) ?? faultOfAccountFile(path))
@@ -115,6 +117,17 @@ function faultOfAccountFile(path: string): string | null {
   return `${path} is not written by profiles, which could set a password that others know. Enable lock-root, password-hashes or user-account instead.`
 }
 
-function faultOfLine(text: string): string | null {
-  return /[\r\n]/.test(text) ? 'is more than one line.' : null
+/** A line that the rules would change once more makes every run do something else. */
+function faultOfLine(
+  text: string,
+  { delete: drop, replace, blocks }: z.infer<typeof editRule>,
+): string | null {
+  if (/[\r\n]/.test(text)) return 'is more than one line.'
+  const line = text.trim()
+  const next = replace.find((rule) => compileWildcard(rule.line)(line))
+  const isChanged =
+    drop.some((wildcard) => compileWildcard(wildcard)(line)) ||
+    (next !== undefined && next.with !== text) ||
+    blocks.some(({ from, to }) => line === from.trim() || line === to.trim())
+  return isChanged ? `"${text}" would be changed again by the rules beside it.` : null
 }

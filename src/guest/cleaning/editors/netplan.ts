@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { isMap, isPair, isScalar, LineCounter, type Pair, parseDocument, type YAMLMap } from 'yaml'
+import { isMap, isPair, isScalar, LineCounter, type Pair, parseDocument, visit, type YAMLMap } from 'yaml'
 import { joinLines } from '../text-lines.ts'
 import type { Editor } from './editor.ts'
 
@@ -10,9 +10,20 @@ import type { Editor } from './editor.ts'
  */
 export const dropNetplanAddress: Editor = (lines) => {
   const source = joinLines(lines).toString('latin1')
+  if (!source.includes('macaddress')) return { lines }
+  // No netplan is that large, and a guest must not keep us busy with reading YAML.
+  if (source.length > 64 * 1024) return { strange: 'is too large' }
   const counter = new LineCounter()
   const document = parseDocument(source, { lineCounter: counter })
   if (document.errors.length > 0) return { strange: 'is not YAML that can be read' }
+  let hasAlias = false
+  visit(document, {
+    Alias: () => {
+      hasAlias = true
+      return visit.BREAK
+    },
+  })
+  if (hasAlias) return { strange: 'uses aliases' }
   const pairs = isMap(document.contents) ? findAddresses(document.contents) : []
   if (pairs.length === 0) return { lines }
   const dropped = new Set<number>()
@@ -79,7 +90,7 @@ function linesOf(
   // The end of a map is somewhere in the blanks behind it.
   const ended = source.slice(0, end).replace(/\s+$/, '').length
   const rest = source.slice(ended, source.indexOf('\n', ended) < 0 ? undefined : source.indexOf('\n', ended))
-  if (before.trim() !== '' || !/^\s*(#.*)?$/.test(rest)) return null
+  if (before.trim() !== '' || !/^(#|$)/.test(rest.trim())) return null
   return { first: first.line - 1, last: counter.linePos(ended - 1).line - 1 }
 }
 

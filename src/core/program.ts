@@ -22,8 +22,8 @@ export interface ProgramResult {
   stderr: string
 }
 
-/** sbin holds e2fsprogs on Debian and is not in every user's PATH. */
-const searchPath = `${process.env.PATH ?? '/usr/bin:/bin'}:/usr/local/sbin:/usr/sbin:/sbin`
+/** Where programs are looked for: sbin holds e2fsprogs on Debian and is not in every user's PATH. */
+export const searchPath = `${process.env.PATH ?? '/usr/bin:/bin'}:/usr/local/sbin:/usr/sbin:/sbin`
 
 /**
  * Runs an external program: argument array, no shell, C locale, a time limit, killed when the signal fires.

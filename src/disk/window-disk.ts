@@ -1,8 +1,9 @@
 import { checkRange } from './check-range.ts'
 import type { Disk, Extent } from './disk.ts'
+import { noRuns } from './overlay-ranges.ts'
 
 /**
- * A part of a disk as a disk of its own: a partition, for example. Closing it leaves the whole disk open.
+ * A part of a disk as a disk of its own: a partition, for example. A part of a view is a view of that part. Closing it leaves the whole disk open.
  * @throws DiskError `DISK_READ_OUTSIDE` when the part does not lie within the disk
  */
 export function windowDisk(disk: Disk, offset: number, length: number): Disk {
@@ -26,6 +27,17 @@ export function windowDisk(disk: Disk, offset: number, length: number): Disk {
       checkRange({ size: length }, position, target.length)
       await disk.read(target, offset + position, options)
     },
+
+    ...(disk.changes && {
+      async *changes(options): AsyncGenerator<Extent, void, undefined> {
+        for await (const run of disk.changes?.(options) ?? noRuns()) {
+          if (run.offset >= end) return
+          const from = Math.max(run.offset, offset)
+          const to = Math.min(run.offset + run.length, end)
+          if (to > from) yield { offset: from - offset, length: to - from, kind: run.kind }
+        }
+      },
+    }),
 
     close: async () => undefined,
   }

@@ -132,6 +132,7 @@ const virtualTypes = new Set(
 const unsupportedTypes = new Set([
   'xfs',
   'btrfs',
+  'f2fs',
   'LVM2_member',
   'crypto_LUKS',
   'linux_raid_member',
@@ -143,7 +144,8 @@ const unsupportedTypes = new Set([
 
 function unsupported(volume: GuestVolume): GuestError | null {
   if (volume.openError) return volume.openError
-  if (volume.filesystem || !volume.probe || !unsupportedTypes.has(volume.probe.type)) return null
+  if (volume.filesystem || volume.container || !volume.probe || !unsupportedTypes.has(volume.probe.type))
+    return null
   return new GuestError('FILESYSTEM_UNSUPPORTED', `${volumeName(volume)} holds ${volume.probe.type}.`, {
     hint: 'Files in it cannot be cleaned. Copy the image without cleaning, or use one with ext2, ext3 or ext4.',
     details: { type: volume.probe.type, partition: volume.partition?.number ?? null },
@@ -202,7 +204,8 @@ function untouched(volumes: readonly GuestVolume[]): GuestWarning[] {
       const message = `${volumeName(volume)} holds the memory of a hibernated machine, which is dropped.`
       return [{ code: 'GUEST_HIBERNATED', message }]
     }
-    if (volume.filesystem || volume.probe?.type === 'swap' || isBootCode(volume)) return []
+    if (volume.filesystem || volume.container || volume.probe?.type === 'swap' || isBootCode(volume))
+      return []
     const content = volume.probe?.type ?? 'no known file system'
     const loader =
       volume.probe?.type === 'vfat' ? ', a boot loader’s random seed included if there is one' : ''
@@ -231,7 +234,9 @@ function setSwap(composed: ComposedGuest, entry: FstabEntry): void {
 }
 
 function setMountPoint(composed: ComposedGuest, volume: GuestVolume, mountPoint: string): void {
-  const index = composed.volumes.findIndex((candidate) => candidate.offset === volume.offset)
+  const index = composed.volumes.findIndex(
+    (candidate) => candidate.offset === volume.offset && candidate.inner?.name === volume.inner?.name,
+  )
   composed.volumes[index] = { ...volume, mountPoint }
 }
 

@@ -5,6 +5,7 @@ export const guestErrorCodes = {
   FILESYSTEM_UNSUPPORTED: 'The file system uses a feature that Imagewright does not handle.',
   FILESYSTEM_DAMAGED: 'The file system is inconsistent; it is left as it is.',
   FILESYSTEM_EDIT_FAILED: 'A change to the file system could not be made; none of the changes is kept.',
+  VOLUME_LOCKED: 'A part of the guest is encrypted, and no key that opens it was given.',
   LIBGUESTFS_MISSING: 'libguestfs, which is needed to look into this guest, is not installed.',
   LIBGUESTFS_FAILED: 'The virtual machine of libguestfs did not start, or stopped.',
   GUEST_PATH_INVALID: 'A path inside the image is not absolute, or is too long.',

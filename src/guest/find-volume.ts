@@ -4,15 +4,17 @@ import type { GuestVolume } from './guest.ts'
  * The volume that a device field of fstab means, or `null` when it is none of this disk. The disk's own name does
  * not matter (`sda`, `vda`, `xvda`, `nvme0n1`): the image may come from any machine. A second disk is not in it.
  */
-export function findVolume<Volume extends Pick<GuestVolume, 'partition' | 'probe'>>(
+export function findVolume<Volume extends Pick<GuestVolume, 'partition' | 'probe' | 'inner'>>(
   device: string,
   volumes: readonly Volume[],
 ): Volume | null {
+  const named = volumes.find((volume) => volume.inner?.devices.includes(device))
+  if (named) return named
   const tag = parseTag(device)
   if (tag) return volumes.find((volume) => matchesTag(volume, tag)) ?? null
   const number = partitionNumber(device)
   if (number === undefined) return null
-  return volumes.find((volume) => (volume.partition?.number ?? null) === number) ?? null
+  return volumes.find((volume) => !volume.inner && (volume.partition?.number ?? null) === number) ?? null
 }
 
 interface DeviceTag {
@@ -39,7 +41,10 @@ function parseTag(device: string): DeviceTag | null {
   return null
 }
 
-function matchesTag({ partition, probe }: Pick<GuestVolume, 'partition' | 'probe'>, tag: DeviceTag): boolean {
+function matchesTag(
+  { partition, probe, inner }: Pick<GuestVolume, 'partition' | 'probe' | 'inner'>,
+  tag: DeviceTag,
+): boolean {
   const value = tag.value.toLowerCase()
   switch (tag.key) {
     case 'UUID':
@@ -47,9 +52,9 @@ function matchesTag({ partition, probe }: Pick<GuestVolume, 'partition' | 'probe
     case 'LABEL':
       return probe !== null && probe.label === tag.value
     case 'PARTUUID':
-      return partition?.uuid?.toLowerCase() === value
+      return !inner && partition?.uuid?.toLowerCase() === value
     case 'PARTLABEL':
-      return partition?.name === tag.value
+      return !inner && partition?.name === tag.value
   }
 }
 

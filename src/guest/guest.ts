@@ -25,6 +25,18 @@ export interface GuestVolume {
   readonly openError: GuestError | null
   /** Where the guest sees it: a path, `swap`, or `null`. */
   readonly mountPoint: string | null
+  /** Set for what lies inside another volume: a logical volume, what is encrypted, a mirror. Its place is that of the outer one. */
+  readonly inner?: {
+    /** How messages name it. */
+    readonly name: string
+    /** The devices as which the guest may know it. */
+    readonly devices: readonly string[]
+  } | null
+  /** Set where others lie inside that were opened. */
+  readonly container?: {
+    /** Its bytes with those inside as they may leave the machine, and zeros where nothing is. Valid until `close`. */
+    scrubbed(options?: AbortOptions): Promise<Disk>
+  }
 }
 
 /** An image opened as the machine it holds. */
@@ -52,7 +64,8 @@ export interface Guest {
 }
 
 /** How messages name a volume. */
-export function volumeName(volume: Pick<GuestVolume, 'partition'>): string {
+export function volumeName(volume: Pick<GuestVolume, 'partition' | 'inner'>): string {
+  if (volume.inner) return volume.inner.name
   return volume.partition ? `Partition ${volume.partition.number}` : 'The disk'
 }
 

@@ -5,16 +5,17 @@ import { readPartitionTable } from '../disk/partition/read-partition-table.ts'
 import { windowDisk } from '../disk/window-disk.ts'
 import { composeTree } from './compose-tree.ts'
 import { GuestError } from './errors.ts'
-import { openExt4 } from './filesystem/ext4/open-ext4.ts'
-import type { Filesystem } from './filesystem/filesystem.ts'
-import { type FilesystemProbe, probeFilesystem } from './filesystem/probe-filesystem.ts'
-import type { Guest, GuestVolume } from './guest.ts'
+import type { Guest } from './guest.ts'
 import { scrubDisk } from './scrub-disk.ts'
-import { readSwapHeader } from './swap-area.ts'
+import { openVolumes, type Reach, type VolumePlace } from './volumes/open-volumes.ts'
 
 export interface OpenGuestOptions extends AbortOptions {
   /** A folder of the host for working copies; the caller removes it after `close`. */
   workFolder: string
+  /** How far to look, by default into partitions alone. */
+  reach?: Reach
+  /** Passphrases or keys to try on encrypted volumes. */
+  passphrases?: readonly Uint8Array[]
 }
 
 /**
@@ -22,16 +23,14 @@ export interface OpenGuestOptions extends AbortOptions {
  * guest is run, mounted or changed; `disk` is only ever read.
  * @throws GuestError, DiskError when the disk cannot be read; what one file system cannot do is an obstacle instead
  */
-export async function openGuest(disk: Disk, { workFolder, signal }: OpenGuestOptions): Promise<Guest> {
+export async function openGuest(disk: Disk, options: OpenGuestOptions): Promise<Guest> {
+  const { workFolder, reach = 'partitions', passphrases = [], signal } = options
   const partitionTable = await readPartitionTable(disk, { signal })
   const damage = tableDamage(partitionTable)
-  const opened: GuestVolume[] = []
+  const places = findPlaces(disk, partitionTable)
+  const opened = await openVolumes(places, { workFolder, reach, passphrases, signal })
   try {
-    for (const place of findPlaces(disk, partitionTable)) {
-      const window = place.partition ? windowDisk(disk, place.offset, place.length) : disk
-      opened.push({ ...place, ...(await openVolume(window, { workFolder, signal })), mountPoint: null })
-    }
-    const composed = await composeTree(opened, { signal })
+    const composed = await composeTree(opened.volumes, { signal })
     return {
       disk,
       partitionTable,
@@ -41,22 +40,23 @@ export async function openGuest(disk: Disk, { workFolder, signal }: OpenGuestOpt
         if (damage[0]) throw damage[0]
         return scrubDisk({ disk, partitionTable, volumes: composed.volumes, signal: options.signal })
       },
-      close: () => closeAll(opened),
+      close: opened.close,
     }
   } catch (error) {
-    await closeAll(opened)
+    await opened.close()
     throw error
   }
 }
 
-type Place = Pick<GuestVolume, 'partition' | 'offset' | 'length'>
-
 /** A boot sector without partitions stands in front of a file system that takes the whole disk. */
-function findPlaces(disk: Disk, { partitions }: PartitionTable): Place[] {
-  if (partitions.length === 0) return [{ partition: null, offset: 0, length: disk.size }]
+function findPlaces(disk: Disk, { partitions }: PartitionTable): VolumePlace[] {
+  if (partitions.length === 0) return [{ partition: null, offset: 0, length: disk.size, disk }]
   return partitions
     .filter((partition) => !extendedTypes.has(partition.type))
-    .map((partition) => ({ partition, offset: partition.offset, length: partition.length }))
+    .map((partition) => {
+      const { offset, length } = partition
+      return { partition, offset, length, disk: windowDisk(disk, offset, length) }
+    })
 }
 
 /** An extended partition is only the container of the logical ones. */
@@ -69,40 +69,4 @@ function tableDamage({ problems }: PartitionTable): GuestError[] {
     .map(
       (problem) => new GuestError('FILESYSTEM_DAMAGED', problem.message, { details: { code: problem.code } }),
     )
-}
-
-type VolumeContent = Pick<GuestVolume, 'probe' | 'swap' | 'filesystem' | 'openError'>
-
-async function openVolume(window: Disk, options: OpenGuestOptions): Promise<VolumeContent> {
-  const probe = await probeFilesystem(window, options)
-  if (probe === null || probe.type === 'swap') {
-    const swap = await readSwapHeader(window, options)
-    const found = probe ?? (swap ? { type: 'swap', uuid: '', label: '' } : null)
-    return { probe: found, swap, filesystem: null, openError: null }
-  }
-  return { probe, swap: null, ...(await openFilesystem(window, probe, options)) }
-}
-
-async function openFilesystem(
-  window: Disk,
-  probe: FilesystemProbe,
-  options: OpenGuestOptions,
-): Promise<{ filesystem: Filesystem | null; openError: GuestError | null }> {
-  if (!['ext2', 'ext3', 'ext4'].includes(probe.type)) return { filesystem: null, openError: null }
-  try {
-    return { filesystem: await openExt4(window, options), openError: null }
-  } catch (error) {
-    if (error instanceof GuestError && error.code.startsWith('FILESYSTEM_')) {
-      return { filesystem: null, openError: error }
-    }
-    throw error
-  }
-}
-
-async function closeAll(volumes: readonly GuestVolume[]): Promise<void> {
-  const failures = (await Promise.allSettled(volumes.map((volume) => volume.filesystem?.close()))).flatMap(
-    (result) => (result.status === 'rejected' ? [result.reason] : []),
-  )
-  if (failures.length > 0)
-    throw new AggregateError(failures, 'A file system of the guest could not be closed.')
 }

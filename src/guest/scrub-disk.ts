@@ -17,8 +17,11 @@ export interface ScrubOptions extends AbortOptions {
 /** The disk of `Guest.scrubbed`. Its bytes are read when they are asked for. */
 export async function scrubDisk({ disk, partitionTable, volumes, signal }: ScrubOptions): Promise<Disk> {
   const windows: { offset: number; disk: Disk }[] = []
-  for (const volume of volumes) {
-    if (volume.filesystem) {
+  // What lies inside of others comes with them.
+  for (const volume of volumes.filter(({ inner }) => !inner)) {
+    if (volume.container) {
+      windows.push({ offset: volume.offset, disk: await volume.container.scrubbed({ signal }) })
+    } else if (volume.filesystem) {
       windows.push({ offset: volume.offset, disk: await volume.filesystem.scrubbed({ signal }) })
     } else if (volume.probe?.type === 'swap') {
       windows.push({ offset: volume.offset, disk: swapDisk(volume.swap, volume.length) })

@@ -7,7 +7,7 @@ import type { Disk } from '../../src/disk/disk.ts'
 import { maskDisk } from '../../src/disk/masked-disk.ts'
 import { withWindows } from '../../src/disk/overlay-disk.ts'
 import { windowDisk } from '../../src/disk/window-disk.ts'
-import { patchDisk } from '../../src/guest/filesystem/ext4/patched-disk.ts'
+import { patchDisk } from '../../src/guest/filesystem/patched-disk.ts'
 import { swapDisk } from '../../src/guest/swap-area.ts'
 import { modelDisk, modelDisks, readAll } from '../support/model-disk.ts'
 

@@ -10,6 +10,8 @@ export type FileKind =
   | 'fifo'
   | 'socket'
 
+export type FilesystemType = 'ext2' | 'ext3' | 'ext4' | 'xfs' | 'btrfs' | 'f2fs' | 'vfat'
+
 export interface FileStat {
   readonly kind: FileKind
   /** Identifies the file within its file system; two paths with one inode are hard links. */
@@ -48,7 +50,7 @@ export interface FileAttributes {
  * times of changed files and directories stay as they are, so that the result depends on the input alone.
  */
 export interface Filesystem {
-  readonly type: 'ext2' | 'ext3' | 'ext4'
+  readonly type: FilesystemType
   readonly uuid: string
   readonly label: string
 

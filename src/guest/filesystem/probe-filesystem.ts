@@ -4,7 +4,7 @@ import type { Disk } from '../../disk/disk.ts'
 /** What a file system, or another owner of a partition, says of itself. */
 export interface FilesystemProbe {
   /**
-   * The names of blkid: `ext2`, `ext3`, `ext4`, `jbd`, `xfs`, `btrfs`, `swap`, `vfat`, `LVM2_member`, `crypto_LUKS`,
+   * The names of blkid: `ext2`, `ext3`, `ext4`, `jbd`, `xfs`, `btrfs`, `f2fs`, `swap`, `vfat`, `LVM2_member`, `crypto_LUKS`,
    * `linux_raid_member`, `iso9660`, `squashfs`, `ntfs`.
    */
   readonly type: string
@@ -44,6 +44,7 @@ const probes: readonly Probe[] = [
   probeExt,
   probeXfs,
   probeBtrfs,
+  probeF2fs,
   probeSwap,
   probeSquashfs,
   probeIso9660,
@@ -73,6 +74,13 @@ function probeXfs(head: Buffer): FilesystemProbe | null {
 function probeBtrfs(head: Buffer): FilesystemProbe | null {
   if (!hasBytes(head, 0x10040, '_BHRfS_M')) return null
   return { type: 'btrfs', uuid: formatUuid(head, 0x10020), label: text(head, 0x1012b, 256) }
+}
+
+/** f2fs_fs.h of Linux, struct f2fs_super_block; the label is UTF-16. */
+function probeF2fs(head: Buffer): FilesystemProbe | null {
+  if (head.length < 4096 || head.readUInt32LE(1024) !== 0xf2f52010) return null
+  const label = head.toString('utf16le', 1024 + 124, 1024 + 124 + 128)
+  return { type: 'f2fs', uuid: formatUuid(head, 1024 + 108), label: label.split('\0')[0] ?? '' }
 }
 
 /** The signature ends the first page, whose size is that of the machine which made it. */

@@ -6,6 +6,7 @@ import { roundUp } from '../../../core/bytes.ts'
 import { type ByteRanges, ByteRangesBuilder } from '../../../disk/byte-ranges.ts'
 import type { Disk } from '../../../disk/disk.ts'
 import { GuestError } from '../../errors.ts'
+import { diskChunks } from '../disk-chunks.ts'
 import { type BlockMap, readBlockMap } from './block-map.ts'
 import { damaged } from './damaged.ts'
 import { readDirectory } from './directory.ts'
@@ -44,7 +45,7 @@ export async function applyEdits({ volume, file, plan, signal }: ApplyOptions): 
   async function addSource(content: Uint8Array | Disk): Promise<string> {
     const name = `content-${randomUUID()}`
     sources.push(join(folder, name))
-    const bytes = content instanceof Uint8Array ? content : readChunks(content, { signal })
+    const bytes = content instanceof Uint8Array ? content : diskChunks(content, { signal })
     await writeFile(join(folder, name), bytes, { flag: 'wx', mode: 0o600 })
     return name
   }
@@ -216,16 +217,6 @@ async function setClock({ disk }: Volume, options: AbortOptions): Promise<string
   await disk.read(bytes, superblockOffset + wtimeOffset, options)
   // Zero would mean the clock.
   return `set_current_time @${Math.max(1, bytes.readUInt32LE())}`
-}
-
-const chunkBytes = 1024 * 1024
-
-async function* readChunks(disk: Disk, options: AbortOptions): AsyncGenerator<Uint8Array, void, undefined> {
-  for (let offset = 0; offset < disk.size; offset += chunkBytes) {
-    const chunk = new Uint8Array(Math.min(chunkBytes, disk.size - offset))
-    await disk.read(chunk, offset, options)
-    yield chunk
-  }
 }
 
 /** All blocks of a file that was created or has grown: debugfs has written them. */

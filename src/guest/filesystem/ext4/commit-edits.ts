@@ -7,13 +7,14 @@ import {
   rangeEnd,
   rangeStart,
 } from '../../../disk/byte-ranges.ts'
+import type { Edit } from '../edit.ts'
+import { patchDisk } from '../patched-disk.ts'
 import { applyEdits, markCore } from './apply-edits.ts'
 import { checkFilesystem, recover } from './e2fsprogs.ts'
 import { readOnlyFeatures, stateFlags, superblockOffset, superblockSize } from './layout.ts'
 import { materialise } from './materialise.ts'
-import { patchDisk } from './patched-disk.ts'
 import type { PathResolver } from './path-resolver.ts'
-import { type Edit, type EditPlan, planEdits } from './plan-edits.ts'
+import { type EditPlan, planEdits } from './plan-edits.ts'
 import { scanMetadata } from './scan.ts'
 import { openVolume, type Volume } from './volume.ts'
 import type { WorkingFile } from './working-file.ts'

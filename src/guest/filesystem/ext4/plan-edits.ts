@@ -2,6 +2,7 @@ import type { AbortOptions } from '../../../core/abort.ts'
 import type { Disk } from '../../../disk/disk.ts'
 import { GuestError } from '../../errors.ts'
 import { pathComponents } from '../../guest-path.ts'
+import type { Edit } from '../edit.ts'
 import type { FileAttributes } from '../filesystem.ts'
 import { damaged } from './damaged.ts'
 import type { StoredEntry } from './directory.ts'
@@ -9,23 +10,6 @@ import { hasFlag, type Inode, isType, readInode } from './inode.ts'
 import { modeTypes, reservedInodes } from './layout.ts'
 import type { PathResolver } from './path-resolver.ts'
 import type { Volume } from './volume.ts'
-
-/** A change as asked for, by path. */
-export type Edit =
-  | { readonly kind: 'remove'; readonly path: string }
-  | { readonly kind: 'truncate'; readonly path: string }
-  | {
-      readonly kind: 'write'
-      readonly path: string
-      readonly content: Uint8Array | Disk
-      readonly attributes: Partial<FileAttributes>
-    }
-  | {
-      readonly kind: 'make-directory'
-      readonly path: string
-      readonly attributes: Partial<FileAttributes>
-    }
-  | { readonly kind: 'set-mode'; readonly path: string; readonly mode: number }
 
 /** All changes together, by inode. */
 export interface EditPlan {

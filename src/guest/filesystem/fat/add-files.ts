@@ -1,22 +1,14 @@
 import { type AbortOptions, throwIfCancelled } from '../../../core/abort.ts'
 import type { Disk } from '../../../disk/disk.ts'
-import { memoryDisk } from '../../../disk/memory-disk.ts'
 import { type DiskWindow, withWindows } from '../../../disk/overlay-disk.ts'
 import { paddedDisk } from '../../../disk/padded-disk.ts'
 import { windowDisk } from '../../../disk/window-disk.ts'
 import { GuestError } from '../../errors.ts'
-import { type AllocationTable, chainFrom, encodeTableEntry, endMark } from './allocation-table.ts'
-import { damagedFat } from './damaged-fat.ts'
+import { chainFrom, endMark } from './allocation-table.ts'
+import { directoryWindows, infoWindow, tableWindows } from './changed-windows.ts'
 import { decodeDirectory, encodeEntries, writeShortEntry } from './directory-entries.ts'
 import { clusterOffset, type FatGeometry } from './geometry.ts'
-import {
-  directoryEntry,
-  freeEntry,
-  fsInfo,
-  lastFreeEntry,
-  longName,
-  maximumDirectoryBytes,
-} from './layout.ts'
+import { directoryEntry, freeEntry, lastFreeEntry, longName, maximumDirectoryBytes } from './layout.ts'
 import { clusterRuns, directoryChain, entryOf, type FatVolume, fatPath, readDirectory } from './open-fat.ts'
 
 /** A file to put into a file system. */
@@ -200,62 +192,6 @@ function contentWindows(geometry: FatGeometry, chain: readonly number[], content
       disk: paddedDisk(windowDisk(content, start, length), geometry.clusterBytes),
     }
   })
-}
-
-function directoryWindows(geometry: FatGeometry, { chain, bytes }: Directory): DiskWindow[] {
-  const { root, clusterBytes } = geometry
-  if (chain.length === 0) {
-    if (!('offset' in root)) throw damagedFat('its root directory has no clusters')
-    return [{ offset: root.offset, disk: memoryDisk(bytes) }]
-  }
-  return chain.map((cluster, index) => ({
-    offset: clusterOffset(geometry, cluster),
-    disk: memoryDisk(bytes.subarray(index * clusterBytes, (index + 1) * clusterBytes)),
-  }))
-}
-
-/** The sectors of every copy of the table in which an entry has changed. */
-function tableWindows(
-  { geometry, table: before, tableBytes }: FatVolume,
-  table: AllocationTable,
-): DiskWindow[] {
-  const { bits, fatOffsets, bytesPerSector } = geometry
-  const bytes = Buffer.from(tableBytes)
-  const sectors = new Set<number>()
-  table.forEach((next, cluster) => {
-    if (next === before[cluster]) return
-    encodeTableEntry(bytes, { cluster, next, bits })
-    const first = Math.floor((cluster * bits) / 8)
-    for (const offset of [first, first + bits / 8 - 1]) sectors.add(Math.floor(offset / bytesPerSector))
-  })
-  return fatOffsets.flatMap((fatOffset) =>
-    [...sectors].map((sector) => {
-      const start = sector * bytesPerSector
-      return { offset: fatOffset + start, disk: memoryDisk(bytes.subarray(start, start + bytesPerSector)) }
-    }),
-  )
-}
-
-/** What FAT32 notes of its free space. */
-async function infoWindow(
-  disk: Disk,
-  offset: number,
-  table: AllocationTable,
-  options: AbortOptions,
-): Promise<DiskWindow> {
-  const sector = Buffer.alloc(512)
-  await disk.read(sector, offset, options)
-  const isInfo =
-    sector.readUInt32LE(0) === fsInfo.leadSignature &&
-    sector.readUInt32LE(fsInfo.structureSignatureOffset) === fsInfo.structureSignature
-  if (isInfo) {
-    sector.writeUInt32LE(
-      table.reduce((free, next, cluster) => free + (next === 0 && cluster >= 2 ? 1 : 0), 0),
-      fsInfo.freeCount,
-    )
-    sector.writeUInt32LE(0xffff_ffff, fsInfo.nextFree)
-  }
-  return { offset, disk: memoryDisk(sector) }
 }
 
 function failed(reason: string): GuestError {

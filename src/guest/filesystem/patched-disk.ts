@@ -1,8 +1,8 @@
-import { type ByteRanges, firstRangeEndingAfter, rangeEnd, rangeStart } from '../../../disk/byte-ranges.ts'
-import { checkRange } from '../../../disk/check-range.ts'
-import type { Disk, Extent } from '../../../disk/disk.ts'
-import { mergeExtents } from '../../../disk/merge-extents.ts'
-import { noRuns, overlayRanges } from '../../../disk/overlay-ranges.ts'
+import { type ByteRanges, firstRangeEndingAfter, rangeEnd, rangeStart } from '../../disk/byte-ranges.ts'
+import { checkRange } from '../../disk/check-range.ts'
+import type { Disk, Extent } from '../../disk/disk.ts'
+import { mergeExtents } from '../../disk/merge-extents.ts'
+import { noRuns, overlayRanges } from '../../disk/overlay-ranges.ts'
 
 /** A disk in which some ranges, thousands of them, come from another disk of the same layout. Closes neither. */
 export function patchDisk(base: Disk, patch: Disk, ranges: ByteRanges): Disk {

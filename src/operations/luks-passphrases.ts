@@ -1,0 +1,17 @@
+import { readFile } from 'node:fs/promises'
+
+/**
+ * The keys for encrypted volumes, which are never part of a command line or of what a job stores: the file that
+ * `IMAGEWRIGHT_LUKS_KEY_FILE` names, with and without a newline at its end, and `IMAGEWRIGHT_LUKS_PASSPHRASE`.
+ */
+export async function readLuksPassphrases(): Promise<Uint8Array[]> {
+  const { IMAGEWRIGHT_LUKS_KEY_FILE: path, IMAGEWRIGHT_LUKS_PASSPHRASE: text } = process.env
+  const passphrases: Uint8Array[] = []
+  if (path) {
+    const key = await readFile(path)
+    passphrases.push(key)
+    if (key.at(-1) === 0x0a) passphrases.push(key.subarray(0, -1))
+  }
+  if (text) passphrases.push(Buffer.from(text))
+  return passphrases
+}

@@ -13,6 +13,7 @@ export interface CleaningOptions {
   removeUser?: string[]
   lockRoot?: boolean
   sshKey?: string[]
+  hashRemoved?: boolean
 }
 
 /** Adds the options that say what to clean. */
@@ -38,6 +39,7 @@ export function addCleaningOptions(command: Command): Command {
       'public key that may sign in, as root by default (repeatable)',
       several,
     )
+    .option('--hash-removed', 'put the SHA-256 of everything that is removed into the report')
 }
 
 /**
@@ -53,6 +55,7 @@ export async function readCleaningOptions(options: CleaningOptions): Promise<Cle
     keep: options.keep ?? [],
     removeUsers: options.removeUser ?? [],
     lockRoot: options.lockRoot ?? false,
+    hashRemoved: options.hashRemoved ?? false,
     sshKeys: (await Promise.all((options.sshKey ?? []).map(readKeys))).flat(),
   }
 }
@@ -98,5 +101,6 @@ const cleaningOptionNames = [
   ['removeUser', 'remove-user'],
   ['lockRoot', 'lock-root'],
   ['sshKey', 'ssh-key'],
+  ['hashRemoved', 'hash-removed'],
   ['report', 'report'],
 ] as const

@@ -226,8 +226,8 @@ async function planDirectory(
   { makeDirectory: path, attributes }: MakeDirectoryAction,
 ): Promise<void> {
   const stat = await planner.tree.stat(path, planner)
-  if (stat?.kind === 'directory') planner.claims.settle(path)
-  else if (stat) {
+  if (stat?.kind === 'directory') return
+  if (stat) {
     const message = `${path} is no directory.`
     planner.problems.push({ operation: operation.id, path, message })
   } else planner.claims.add({ operation: operation.id, action: 'make-directory', path, bytes: 0, attributes })

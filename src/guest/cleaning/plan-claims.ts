@@ -9,7 +9,7 @@ export class Claims {
   /** Every directory with a kept or written path below it. */
   readonly #needed = new Set<string>()
   readonly #spared = new Set<string>()
-  /** Files and directories that are already what they have to become. */
+  /** Files that are already what they have to become. */
   readonly #settled = new Set<string>()
 
   constructor(kept: readonly string[]) {
@@ -26,7 +26,7 @@ export class Claims {
     if (entry.action === 'write' || entry.action === 'make-directory') this.#need(entry.path)
   }
 
-  /** Keeps a path that an operation would otherwise have to make. */
+  /** Keeps a file that an operation would otherwise have to write. */
   settle(path: string): void {
     this.#settled.add(path)
     this.#need(path)

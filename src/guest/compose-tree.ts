@@ -1,11 +1,12 @@
 import type { AbortOptions } from '../core/abort.ts'
 import { GuestError } from './errors.ts'
-import type { Filesystem } from './filesystem/filesystem.ts'
+import type { Filesystem, Subvolume } from './filesystem/filesystem.ts'
 import { findVolume } from './find-volume.ts'
 import { type GuestVolume, volumeName } from './guest.ts'
-import { normalisePath } from './guest-path.ts'
+import { isWithin, normalisePath } from './guest-path.ts'
 import { createGuestTree, type GuestBind, type GuestMount, type GuestTree } from './guest-tree.ts'
 import { type FstabEntry, parseFstab } from './inspect/fstab.ts'
+import { subvolumeView } from './subvolume-view.ts'
 import type { GuestWarning } from './warnings.ts'
 
 export interface ComposedGuest {
@@ -36,15 +37,19 @@ export async function composeTree(
   if (!root) {
     composed.obstacles.push(
       new GuestError('GUEST_NOT_FOUND', 'No file system of the image holds a Linux system.', {
-        hint: 'Only guests with /etc and /usr on ext2, ext3 or ext4 can be cleaned.',
+        hint: 'Only guests with /etc and /usr in a file system that can be looked into can be cleaned.',
       }),
     )
     return { ...composed, warnings: untouched(composed.volumes) }
   }
   if (roots.length > 1) {
-    const names = roots.map((volume) => volumeName(volume)).join(', ')
+    const names = roots.map(partName).join(', ')
     composed.obstacles.push(
-      new GuestError('GUEST_AMBIGUOUS', `More than one Linux system is in the image: ${names}.`),
+      new GuestError('GUEST_AMBIGUOUS', `More than one Linux system is in the image: ${names}.`, {
+        ...(roots.some(({ path }) => path !== '/') && {
+          hint: 'Snapshots of a system are systems too, with everything that was in it. Delete them in the guest first.',
+        }),
+      }),
     )
   }
   const tree = await mountAll(root, composed, options)
@@ -53,12 +58,53 @@ export async function composeTree(
 
 type OpenVolume = GuestVolume & { readonly filesystem: Filesystem }
 
-async function findRoots(volumes: readonly GuestVolume[], options: AbortOptions): Promise<OpenVolume[]> {
-  const roots: OpenVolume[] = []
-  for (const volume of volumes) {
-    if (isOpen(volume) && (await looksLikeRoot(volume.filesystem, options))) roots.push(volume)
+/** What is mounted as one: a file system, or a subvolume of btrfs. */
+interface VolumePart {
+  readonly volume: OpenVolume
+  readonly filesystem: Filesystem
+  /** Of a subvolume: where it is in the file system. */
+  readonly path: string
+  readonly subvolume: Subvolume | null
+}
+
+function partsOf(volume: OpenVolume): VolumePart[] {
+  const { filesystem } = volume
+  if (!filesystem.subvolumes) return [{ volume, filesystem, path: '/', subvolume: null }]
+  return filesystem.subvolumes.map((subvolume) => {
+    const { path } = subvolume
+    return { volume, filesystem: subvolumeView(filesystem, path), path, subvolume }
+  })
+}
+
+function partName({ volume, path }: VolumePart): string {
+  return path === '/' ? volumeName(volume) : `${volumeName(volume)}, subvolume ${path}`
+}
+
+async function findRoots(volumes: readonly GuestVolume[], options: AbortOptions): Promise<VolumePart[]> {
+  const roots: VolumePart[] = []
+  for (const volume of volumes.filter(isOpen)) {
+    for (const part of partsOf(volume)) {
+      if (await looksLikeRoot(part.filesystem, options)) roots.push(part)
+    }
   }
-  return roots
+  return roots.sort(
+    (one, other) => Number(other.subvolume?.isDefault ?? false) - Number(one.subvolume?.isDefault ?? false),
+  )
+}
+
+/** The part that a record of fstab means: the default where it names no subvolume. */
+function partFor({ options }: FstabEntry, volume: OpenVolume): VolumePart | null {
+  const parts = partsOf(volume)
+  const option = (name: string): string | undefined =>
+    options.find((option) => option.startsWith(`${name}=`))?.slice(name.length + 1)
+  const [path, id] = [option('subvol'), option('subvolid')]
+  return (
+    parts.find(({ subvolume, path: own }) => {
+      if (!subvolume) return true
+      if (path !== undefined) return normalisePath(`/${path}`) === own
+      return id === undefined ? subvolume.isDefault : subvolume.id === Number(id)
+    }) ?? null
+  )
 }
 
 async function looksLikeRoot(filesystem: Filesystem, options: AbortOptions): Promise<boolean> {
@@ -73,15 +119,17 @@ async function looksLikeRoot(filesystem: Filesystem, options: AbortOptions): Pro
 
 /** Mounts in the order of depth, so that a mount point below another is looked up in what is mounted there. */
 async function mountAll(
-  root: OpenVolume,
+  root: VolumePart,
   composed: ComposedGuest,
   options: AbortOptions,
 ): Promise<GuestTree> {
   const mounts: GuestMount[] = [{ path: '/', filesystem: root.filesystem }]
   const binds: GuestBind[] = []
-  setMountPoint(composed, root, '/')
+  const mounted = [root]
+  setMountPoint(composed, root.volume, '/')
   const fstab = await createGuestTree(mounts).read('/etc/fstab', options)
   const entries = fstab === null ? [] : parseFstab(new TextDecoder().decode(fstab))
+  await nameEncrypted(createGuestTree(mounts), composed, options)
   for (const entry of entries) {
     if (entry.type === 'swap') setSwap(composed, entry)
   }
@@ -93,23 +141,49 @@ async function mountAll(
       continue
     }
     const volume = findVolume(entry.device, composed.volumes)
-    if (!volume || !isOpen(volume)) {
+    const part = volume && isOpen(volume) ? partFor(entry, volume) : null
+    if (!part) {
       reportUnmounted(entry, volume, composed)
     } else if (place === null) {
       composed.obstacles.push(
-        new GuestError(
-          'FILESYSTEM_UNSUPPORTED',
-          `${volumeName(volume)} has no mount point: ${path} is missing.`,
-        ),
+        new GuestError('FILESYSTEM_UNSUPPORTED', `${partName(part)} has no mount point: ${path} is missing.`),
       )
-    } else if (volume.mountPoint === null) {
+    } else if (!mounted.some((other) => isSamePart(other, part))) {
       await reportHidden(createGuestTree(mounts, binds), place, composed, options)
-      mounts.push({ path: place, filesystem: volume.filesystem })
-      setMountPoint(composed, volume, place)
+      mounts.push({ path: place, filesystem: part.filesystem })
+      mounted.push(part)
+      if (part.volume.mountPoint === null) setMountPoint(composed, part.volume, place)
     }
   }
-  reportWithoutPlace(composed)
+  reportWithoutPlace(composed, mounted)
   return createGuestTree(mounts, binds)
+}
+
+function isSamePart(one: VolumePart, other: VolumePart): boolean {
+  return isSameVolume(one.volume, other.volume) && one.path === other.path
+}
+
+/** A volume inside another one has that one's place, and a name of its own. */
+function isSameVolume(one: GuestVolume, other: GuestVolume): boolean {
+  return one.offset === other.offset && one.inner?.name === other.inner?.name
+}
+
+/** Encrypted volumes have the names that crypttab(5) gives them. */
+async function nameEncrypted(tree: GuestTree, composed: ComposedGuest, options: AbortOptions): Promise<void> {
+  const bytes = await tree.read('/etc/crypttab', options)
+  if (bytes === null) return
+  for (const line of new TextDecoder().decode(bytes).split('\n')) {
+    const [name, device] = line.trim().split(/[ \t]+/)
+    if (!name || !device || name.startsWith('#')) continue
+    const outer = findVolume(device, composed.volumes)
+    const index = composed.volumes.findIndex(
+      (volume) => outer && volume.inner?.name === `The encrypted volume in ${volumeName(outer)}`,
+    )
+    const volume = composed.volumes[index]
+    if (!volume?.inner) continue
+    const devices = [...volume.inner.devices, `/dev/mapper/${name}`]
+    composed.volumes[index] = { ...volume, inner: { ...volume.inner, devices } }
+  }
 }
 
 function byDepth(entries: readonly FstabEntry[]): { entry: FstabEntry; path: string }[] {
@@ -188,12 +262,18 @@ async function reportHidden(
   })
 }
 
-function reportWithoutPlace(composed: ComposedGuest): void {
-  for (const volume of composed.volumes) {
-    if (!isOpen(volume) || volume.mountPoint !== null) continue
+function reportWithoutPlace(composed: ComposedGuest, mounted: readonly VolumePart[]): void {
+  for (const part of composed.volumes.filter(isOpen).flatMap(partsOf)) {
+    const isSeen = mounted.some(
+      (other) =>
+        isSameVolume(other.volume, part.volume) &&
+        // What is in a subvolume is seen where that one is mounted; the whole holds nothing but subvolumes.
+        (isWithin(part.path, other.path) || (part.subvolume !== null && part.path === '/')),
+    )
+    if (isSeen) continue
     composed.warnings.push({
       code: 'GUEST_VOLUME_NOT_MOUNTED',
-      message: `${volumeName(volume)} (${volume.filesystem.type}) is not in the guest's fstab; its files were left.`,
+      message: `${partName(part)} (${part.volume.filesystem.type}) is not in the guest's fstab; its files were left.`,
     })
   }
 }
@@ -234,9 +314,7 @@ function setSwap(composed: ComposedGuest, entry: FstabEntry): void {
 }
 
 function setMountPoint(composed: ComposedGuest, volume: GuestVolume, mountPoint: string): void {
-  const index = composed.volumes.findIndex(
-    (candidate) => candidate.offset === volume.offset && candidate.inner?.name === volume.inner?.name,
-  )
+  const index = composed.volumes.findIndex((candidate) => isSameVolume(candidate, volume))
   composed.volumes[index] = { ...volume, mountPoint }
 }
 

@@ -5,6 +5,7 @@ import type { Disk } from '../disk/disk.ts'
 import { planCleaning } from '../guest/cleaning/plan-cleaning.ts'
 import type { CleaningInput } from './cleaning-input.ts'
 import { OperationError } from './errors.ts'
+import { lookEverywhere } from './look-everywhere.ts'
 import { withGuest } from './with-guest.ts'
 
 /**
@@ -18,8 +19,10 @@ export async function assertClean(
 ): Promise<void> {
   // A folder of its own: working files of the cleaning itself may lie beside it.
   const folder = await mkdtemp(join(workFolder, 'check-'))
-  const { entries } = await withGuest(disk, { workFolder: folder, signal }, (guest) =>
-    planCleaning(guest, { ...clean, signal }),
+  const { entries } = await withGuest(
+    disk,
+    { workFolder: folder, ...(await lookEverywhere()), signal },
+    (guest) => planCleaning(guest, { ...clean, signal }),
   )
   if (entries.length === 0) return
   const paths = entries.slice(0, 5).map(({ path }) => path)

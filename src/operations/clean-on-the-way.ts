@@ -10,6 +10,7 @@ import type { JobContext } from '../jobs/job.ts'
 import { assertClean } from './assert-clean.ts'
 import type { CleaningInput } from './cleaning-input.ts'
 import type { Environment } from './environment.ts'
+import { lookEverywhere } from './look-everywhere.ts'
 import { openWorkFolder } from './work-folder.ts'
 
 export interface CleanedDisk extends AsyncDisposable {
@@ -46,7 +47,7 @@ export async function cleanOnTheWay(
     await work[Symbol.asyncDispose]()
   }
   try {
-    guest = await openGuest(disk, { workFolder: work.path, signal })
+    guest = await openGuest(disk, { workFolder: work.path, ...(await lookEverywhere()), signal })
     const plan = await planCleaning(guest, { ...clean, signal })
     const applied = await applyCleaning(guest, plan, { signal })
     const audit = await auditGuest(guest, { depth: 'likely', signal })

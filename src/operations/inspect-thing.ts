@@ -19,6 +19,7 @@ import type { CleaningInput } from './cleaning-input.ts'
 import type { CloudAccess } from './cloud-access.ts'
 import { OperationError } from './errors.ts'
 import { findImage } from './find.ts'
+import { lookEverywhere } from './look-everywhere.ts'
 import { declaredFormat } from './open-image-disk.ts'
 import { formatReference, type Reference } from './reference.ts'
 import { withGuest } from './with-guest.ts'
@@ -157,7 +158,7 @@ export async function planCleaningOf(
   const { signal, clean } = options
   await using checked = await openReference(clouds, reference, { signal })
   return await withWorkFolder(async (workFolder) => {
-    return withGuest(checked.disk, { workFolder, signal }, (guest) =>
+    return withGuest(checked.disk, { workFolder, ...(await lookEverywhere()), signal }, (guest) =>
       planCleaning(guest, { ...clean, signal }),
     )
   })
@@ -193,9 +194,12 @@ async function lookInside(
   disk: Disk,
   { secrets, signal }: AbortOptions & { secrets: boolean },
 ): Promise<Pick<Inspection, 'guest' | 'guestProblem' | 'secrets'>> {
+  // A virtual machine is not started for somebody who only wants to know what an image is.
+  const { passphrases, reach: everything } = await lookEverywhere()
+  const reach = { passphrases, reach: secrets ? everything : 'containers' } as const
   return withWorkFolder(async (workFolder) => {
     try {
-      return await withGuest(disk, { workFolder, signal }, async (opened) => ({
+      return await withGuest(disk, { workFolder, ...reach, signal }, async (opened) => ({
         guest: await inspectGuest(opened, { signal }),
         guestProblem: null,
         secrets: secrets ? await auditGuest(opened, { depth: 'all', signal }) : null,

@@ -12,6 +12,15 @@ export type FileKind =
 
 export type FilesystemType = 'ext2' | 'ext3' | 'ext4' | 'xfs' | 'btrfs' | 'f2fs' | 'vfat'
 
+/** A part of a btrfs file system that is mounted by itself. */
+export interface Subvolume {
+  readonly id: number
+  /** In the whole file system; `/` for the whole itself. */
+  readonly path: string
+  /** Whether it is the one that is mounted where no other is named. */
+  readonly isDefault: boolean
+}
+
 export interface FileStat {
   readonly kind: FileKind
   /** Identifies the file within its file system; two paths with one inode are hard links. */
@@ -53,6 +62,8 @@ export interface Filesystem {
   readonly type: FilesystemType
   readonly uuid: string
   readonly label: string
+  /** Of btrfs: the whole first, whose paths these methods take, then every subvolume. */
+  readonly subvolumes?: readonly Subvolume[]
 
   /** `null` when the path does not exist. Does not follow a link in the last component unless asked. */
   stat(path: string, options?: AbortOptions & { follow?: boolean }): Promise<FileStat | null>

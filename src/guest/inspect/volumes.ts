@@ -15,6 +15,8 @@ export interface InspectedVolume {
   readonly filesystem: string | null
   readonly uuid: string
   readonly label: string
+  /** Of a volume inside another one: what it is, as `The logical volume vg/root`. Its offset is that of the outer one. */
+  readonly name?: string
   readonly mountPoint: string | null
   /** Bytes in use, where the file system says so. */
   readonly used: number | null
@@ -36,6 +38,7 @@ export async function describeVolumes(
       uuid: volume.probe?.uuid ?? '',
       label: volume.probe?.label ?? '',
       mountPoint: volume.mountPoint,
+      ...(volume.inner && { name: volume.inner.name }),
       used: await usedBytes(disk, volume, options),
     })
   }
@@ -44,7 +47,7 @@ export async function describeVolumes(
 
 /** Block counts of the super block; ext4.h, struct ext4_super_block. */
 async function usedBytes(disk: Disk, volume: GuestVolume, options: AbortOptions): Promise<number | null> {
-  if (!volume.probe?.type.startsWith('ext') || volume.length < 2048) return null
+  if (!volume.probe?.type.startsWith('ext') || volume.inner || volume.length < 2048) return null
   const block = Buffer.alloc(1024)
   await disk.read(block, volume.offset + 1024, options)
   const is64Bit = (block.readUInt32LE(96) & 0x80) !== 0

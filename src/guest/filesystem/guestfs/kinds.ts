@@ -10,6 +10,7 @@ export interface GuestfsKind {
   readonly type: GuestfsType
   /** Further options for mounting, with a comma in front. */
   readonly mountOptions: string
+  readonly hasSubvolumes: boolean
   /** What checks the unmounted file system without repairing it, and fails when it finds something. */
   readonly check: ((device: string) => { command: string; package: string }) | null
   /** Whether free space can be discarded without mounting it for writing, which would change it. */
@@ -23,6 +24,7 @@ export const guestfsKinds: Readonly<Record<GuestfsType, GuestfsKind>> = {
     type: 'xfs',
     // Two partitions of an image may be copies of each other.
     mountOptions: ',nouuid',
+    hasSubvolumes: false,
     check: (device) => ({
       command: `${command('xfs-repair', device)} nomodify:true`,
       package: 'libguestfs-xfs (Debian, Ubuntu, Fedora)',
@@ -34,6 +36,7 @@ export const guestfsKinds: Readonly<Record<GuestfsType, GuestfsKind>> = {
     type: 'btrfs',
     // The whole tree with all subvolumes, whichever the guest mounts.
     mountOptions: ',subvolid=5',
+    hasSubvolumes: true,
     check: (device) => ({
       command: command('btrfs-fsck', device),
       package: 'btrfs-progs',
@@ -44,6 +47,7 @@ export const guestfsKinds: Readonly<Record<GuestfsType, GuestfsKind>> = {
   f2fs: {
     type: 'f2fs',
     mountOptions: '',
+    hasSubvolumes: false,
     check: null,
     trimsReadOnly: false,
     scrub: async (disk) => disk,

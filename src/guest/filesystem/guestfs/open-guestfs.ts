@@ -12,6 +12,7 @@ import { command } from './command.ts'
 import { type GuestfsKind, type GuestfsType, guestfsKinds } from './kinds.ts'
 import { createMountedTree, type LocatedFile } from './mounted-tree.ts'
 import { planScript } from './plan-script.ts'
+import { readSubvolumes } from './read-subvolumes.ts'
 import type { ScratchDisk } from './scratch-disk.ts'
 
 export interface OpenGuestfsOptions extends AbortOptions {
@@ -54,6 +55,7 @@ export async function openGuestfs(options: OpenGuestfsOptions): Promise<Filesyst
   if (refusal !== null) throw diskFailure() ?? damaged(type, `it cannot be mounted (${refusal})`)
   // A journal in use was replayed.
   if (scratch.hasWrites()) committed = scratch.view()
+  const subvolumes = kind.hasSubvolumes ? await readSubvolumes(appliance, tree, mountPoint) : null
 
   async function locate(path: string, follow: boolean, options: AbortOptions): Promise<LocatedFile> {
     throwIfCancelled(options.signal)
@@ -139,6 +141,7 @@ export async function openGuestfs(options: OpenGuestfsOptions): Promise<Filesyst
     type,
     uuid: probe.uuid,
     label: probe.label,
+    ...(subvolumes && { subvolumes }),
 
     async stat(path, { follow = false, ...options } = {}) {
       return (await tree.locate(path, { ...options, follow }))?.stat ?? null

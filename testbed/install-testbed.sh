@@ -19,6 +19,9 @@ packages=(
   gzip xz-utils zstd      # the same for compressed images
   fdisk gdisk             # sfdisk and sgdisk, the independent readers of partition tables
   dosfstools mtools       # the same for FAT
+  extundelete ext4magic   # attackers, who get deleted files back ...
+  testdisk foremost       # ... or carve them out of raw bytes ...
+  scalpel binutils        # ... or search these
   xfsprogs                # a root file system that we cannot write
   virt-v2v libxml2-utils  # the independent readers of appliances
   nbdkit libnbd-bin       # with these virt-v2v also writes what it converts

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
+import { familyFiles, type GuestFamily, moreHomeFiles } from './family-secrets.ts'
 
 export type SecretGroup =
   | 'homes'
@@ -9,6 +10,7 @@ export type SecretGroup =
   | 'network'
   | 'services'
   | 'opt-in'
+  | 'family'
   | 'deleted'
 
 /** How a secret gets into a guest. All leave its marker in the disk's bytes. */
@@ -58,11 +60,19 @@ export const plantedUsers: readonly GuestUser[] = [
 /** Cleaning operations for the secrets of the group `opt-in`: the default profile would break a service with them. */
 export const optInOperations = ['snapd-state', 'database-logs']
 
+export interface PlanSecretsOptions {
+  /** For a guest that runs instead of one that is built. */
+  running: boolean
+  optIn?: boolean
+  /** Everything that cleaners are known to remove from such guests as well, about as much again; for built guests only. */
+  family?: GuestFamily
+}
+
 /**
  * Chooses about 165 secrets: every kind that virt-sysprep is known to leave behind, in the homes of root and of
  * two users, and in what was deleted.
  */
-export function planSecrets(options: { running: boolean; optIn?: boolean }): SecretPlan {
+export function planSecrets(options: PlanSecretsOptions): SecretPlan {
   const users = plantedUsers
   const run = randomBytes(4).toString('hex')
   const homes = [{ name: 'root', home: '/root', uid: 0 }, ...users]
@@ -77,6 +87,7 @@ export function planSecrets(options: { running: boolean; optIn?: boolean }): Sec
     ...deletedNames.map((path): Wanted => ({ group: 'deleted', path, planting: 'deleted-name' })),
     ...(options.running ? runningOnly : []),
     ...(options.optIn ? optIn : []),
+    ...(options.family ? ofFamily(options.family, homes) : []),
   ]
   return { run, users, secrets: wanted.map((secret, index) => complete(secret, run, index)) }
 }
@@ -109,10 +120,20 @@ function complete({ group, path, planting = 'file', owner }: Wanted, run: string
 
 function contentOf(path: string, marker: string, planting: SecretPlanting): string | Uint8Array {
   // Stored, not deflated, so that the marker stands in the file as it is.
+  if (/\/ifcfg-[^/]+$/.test(path)) return `DEVICE=eth0\nHWADDR=${marker}\nBOOTPROTO=dhcp\n`
   if (path.endsWith('.gz')) return gzipSync(`GET /?token=${marker}\n`, { level: 0 })
   if (planting === 'deleted-file') return `line of a deleted file with ${marker}\n`.repeat(400)
   // A comment to sshd, sudo, cron, networkd and every shell that will read it.
   return `# secret ${marker}\n`
+}
+
+function ofFamily(family: GuestFamily, homes: readonly GuestUser[]): Wanted[] {
+  return [
+    ...homes.flatMap((owner) =>
+      moreHomeFiles.map((path): Wanted => ({ group: 'family', path: `${owner.home}/${path}`, owner })),
+    ),
+    ...familyFiles[family].map((path): Wanted => ({ group: 'family', path })),
+  ]
 }
 
 const homeFiles = [

@@ -175,7 +175,7 @@ async function prepareInspection(folder: string, { pair, home }: Context): Promi
 /** The image stands for the snapshot that the cloud makes: from there on it is the same walk. */
 async function prepareSparing(folder: string, { pair, home }: Context): Promise<Prepared> {
   const raw = join(folder, 'guest.raw')
-  await buildLargeDebianGuest(raw, folder, 10 * GiB)
+  await buildLargeDebianGuest(raw, folder, { size: 10 * GiB })
   const used = await allocated(raw)
   await writeDeletedData(raw, folder)
   await pair.empty('east')

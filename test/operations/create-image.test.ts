@@ -152,6 +152,10 @@ describeWith(['mke2fs', 'e2fsck', 'debugfs'], 'an image created from an instance
     [{ disable: ['nope'] }, 'CLEANING_OPERATION_UNKNOWN'],
     [{ exclude: ['home'] }, 'CLEANING_PATTERN_INVALID'],
     [{ keep: ['home'] }, 'CLEANING_PATTERN_INVALID'],
+    [{ removeUsers: ['root'] }, 'CLEANING_ACCOUNT_INVALID'],
+    [{ sshKeys: [{ key: 'ssh-ed25519 AAAA' }] }, 'CLEANING_KEY_INVALID'],
+    [{ profile: 'a', definitions: { a: { remove: ['x'] } } }, 'CLEANING_PROFILE_INVALID'],
+    [{ profile: 'a', definitions: { a: { extends: 'b' } } }, 'CLEANING_PROFILE_UNKNOWN'],
   ])('is refused with the cleaning %j before a snapshot is taken', async (clean, code) => {
     const plan = site.imagewright.planCreateImage('local:web', 'never', { clean })
     await expect(plan).rejects.toMatchObject({ code })

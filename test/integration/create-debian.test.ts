@@ -1,7 +1,9 @@
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
 import { runProgram } from '../../src/core/program.ts'
+import { attackers, countRecovered } from '../../testbed/attackers.ts'
 import { buildDebianGuest, debianGuestRequirements } from '../../testbed/debian-guest.ts'
 import { describeFound, findMarkersInRaw } from '../../testbed/find-markers.ts'
 import { plantSecrets } from '../../testbed/plant-secrets.ts'
@@ -14,14 +16,22 @@ import {
   type SshTarget,
   waitForSsh,
 } from '../../testbed/ssh.ts'
-import { describeWith } from '../support/requirements.ts'
+import { describeWith, missing } from '../support/requirements.ts'
 import { imageDocument, instanceDocument, makeSite, type Site } from '../support/site.ts'
 
 /** What no two machines may share. */
 interface Identity {
   machineId: string
   hostKeys: string[]
+  /** Everything else by name: what the source was given, and what each clone made or does without. */
+  others: Readonly<Record<string, string>>
 }
+
+const auditDocument = z.object({
+  complete: z.boolean(),
+  found: z.number(),
+  findings: z.array(z.object({ rule: z.string(), path: z.string().nullable() })),
+})
 
 const createdDocument = z.object({
   image: imageDocument,
@@ -47,6 +57,7 @@ describeWith(
       await buildDebianGuest(disk, { format: 'qcow2' })
       await site.run(['images', 'upload', disk, 'local:debian'])
       const demo = await launch('debian', 'demo')
+      await giveIdentity(demo)
       source = await readIdentity(demo)
       plan = await plantSecrets(demo, { optIn: true })
 
@@ -85,6 +96,27 @@ describeWith(
       )
     })
 
+    test
+      .skipIf(missing('extundelete', 'ext4magic'))
+      .for(attackers.filter(({ name }) => ['extundelete', 'ext4magic', 'debugfs'].includes(name)))(
+      'gives nothing that was deleted in the running guest to $name',
+      async (attacker) => {
+        const image = join(site.home, 'root.filesystem')
+        const copy = [`if=${raw}`, `of=${image}`, 'bs=1M', 'skip=1', 'conv=sparse']
+        await runProgram('dd', copy, { timeout: 120_000 })
+        const folder = join(site.home, attacker.name)
+        await mkdir(folder)
+        expect(await countRecovered(attacker, { image, folder, plan })).toBe(0)
+      },
+    )
+
+    test('holds nothing that the audit of every file and of all deleted data finds', async () => {
+      const { stdout, exitCode } = await site.run(['inspect', 'local:my image', '--secrets', '--json'])
+      const { secrets } = z.object({ secrets: auditDocument }).parse(JSON.parse(stdout))
+      expect(secrets).toMatchObject({ complete: true, findings: [], found: 0 })
+      expect(exitCode).toBe(0)
+    })
+
     test('has a file system that e2fsck finds no fault with', async () => {
       await runProgram('e2fsck', ['-fn', `${raw}?offset=${1024 * 1024}`], { timeout: 120_000 })
     })
@@ -107,6 +139,11 @@ describeWith(
       const shared = <T>(values: readonly T[]) => values.length - new Set(values).size
       expect(shared(identities.map(({ machineId }) => machineId))).toBe(0)
       expect(shared(identities.flatMap(({ hostKeys }) => hostKeys))).toBe(0)
+      // What a clone does not have is nothing that it shares.
+      for (const name of Object.keys(source.others)) {
+        const values = identities.flatMap(({ others }) => others[name] || [])
+        expect(shared(values), name).toBe(0)
+      }
       for (const { machineId, hostKeys } of identities) {
         expect(machineId).toMatch(/^[0-9a-f]{32}$/)
         expect(hostKeys).toHaveLength(2)
@@ -132,10 +169,52 @@ describeWith(
   },
 )
 
+/** Reads like an identity of each kind that a Debian guest may have; empty where it has none. */
+const identityCommands = {
+  'random seed': 'sha256sum < /var/lib/systemd/random-seed',
+  'D-Bus machine id': 'test -L /var/lib/dbus/machine-id || cat /var/lib/dbus/machine-id',
+  'iSCSI name': 'grep ^InitiatorName= /etc/iscsi/initiatorname.iscsi',
+  'NVMe host id': 'cat /etc/nvme/hostid',
+  'NVMe host name': 'cat /etc/nvme/hostnqn',
+  'DHCP identifier': 'networkctl status --no-pager | grep -i -m1 "DHCP4 Client ID"',
+  'dhclient identifier': 'cat /var/lib/dhcp/dhclient6.leases',
+  'dhcpcd identifier': 'cat /var/lib/dhcpcd/duid',
+  'NetworkManager key': 'sha256sum < /var/lib/NetworkManager/secret_key',
+  'credential secret': 'sha256sum < /var/lib/systemd/credential.secret',
+  journal: 'ls /var/log/journal | head -1',
+  'instance id': 'cat /var/lib/cloud/data/instance-id',
+} as const
+
+/** Gives the source the identities that only a machine with disks and networks of its own has. */
+async function giveIdentity(target: SshTarget): Promise<void> {
+  const files = [
+    ['/etc/iscsi/initiatorname.iscsi', 'InitiatorName=iqn.1993-08.org.debian:01:5ca1ab1e'],
+    ['/etc/nvme/hostid', '5ca1ab1e-0000-4000-8000-000000000001'],
+    ['/etc/nvme/hostnqn', 'nqn.2014-08.org.nvmexpress:uuid:5ca1ab1e-0000-4000-8000-000000000001'],
+    ['/var/lib/dhcp/dhclient6.leases', 'default-duid "5ca1ab1e";'],
+    ['/var/lib/dhcpcd/duid', '00:01:5c:a1:ab:1e'],
+    ['/var/lib/NetworkManager/secret_key', '5ca1ab1e'],
+    ['/var/lib/systemd/credential.secret', '5ca1ab1e'],
+  ]
+  const commands = files.map(
+    ([path, text]) => `install -D -m 600 /dev/null ${path}; echo '${text}' > ${path}`,
+  )
+  await runScriptAsRoot(target, `${commands.join('\n')}\nsync\n`)
+}
+
 async function readIdentity(target: SshTarget): Promise<Identity> {
   const lines = (await runScriptAsRoot(target, 'cat /etc/machine-id /etc/ssh/ssh_host_*_key.pub'))
     .trim()
     .split('\n')
   const [machineId = '', ...hostKeys] = lines
-  return { machineId, hostKeys: hostKeys.map((line) => line.split(' ')[1] ?? '') }
+  const names = Object.keys(identityCommands)
+  const script = Object.values(identityCommands).map(
+    (command) => `echo "$( (${command}) 2>/dev/null | tr -s '\\n' ' ')"`,
+  )
+  const values = (await runScriptAsRoot(target, `${script.join('\n')}\n`)).split('\n')
+  return {
+    machineId,
+    hostKeys: hostKeys.map((line) => line.split(' ')[1] ?? ''),
+    others: Object.fromEntries(names.map((name, index) => [name, values[index]?.trim() ?? ''])),
+  }
 }

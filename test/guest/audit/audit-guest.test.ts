@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { auditGuest } from '../../../src/guest/audit/audit-guest.ts'
 import type { AuditDepth, AuditReport } from '../../../src/guest/audit/finding.ts'
@@ -142,4 +143,9 @@ describe('an audit', () => {
       expect(report.findings).toMatchObject([{ rule: 'private-key', offset }])
     }
   })
+})
+
+it('is described in the documentation, rule by rule', () => {
+  const page = readFileSync(new URL('../../../docs/inspect.md', import.meta.url), 'utf8')
+  expect(auditRules.flatMap(({ id }) => (page.includes(`\`${id}\``) ? [] : [id]))).toEqual([])
 })

@@ -7,7 +7,13 @@ import type { Filesystem } from '../filesystem/filesystem.ts'
 import { joinPath } from '../guest-path.ts'
 import type { FindingCollector } from './collect-findings.ts'
 import { type AuditDepth, maximumPerFile } from './finding.ts'
-import { isLikelyFile, isUnlikelyDirectory, likelyFileSize } from './likely-files.ts'
+import {
+  isLikelyFile,
+  isUnlikelyDirectory,
+  likelyFileSize,
+  looksLikeSettings,
+  maximumSettings,
+} from './likely-files.ts'
 import { indexPaths } from './path-match.ts'
 import { publicPlace } from './public-files.ts'
 import type { AuditRule } from './rule.ts'
@@ -29,6 +35,18 @@ export interface AuditFilesOptions extends AbortOptions {
   readonly comparesPackages: boolean
 }
 
+interface FileToAudit {
+  readonly filesystem: Filesystem
+  /** Within its file system. */
+  readonly inner: string
+  /** As it is shown. */
+  readonly path: string
+  /** Rules that are about files of this path. */
+  readonly placed: readonly AuditRule[]
+  /** Rules that are not. */
+  readonly excepted: readonly AuditRule[]
+}
+
 /** Looks at every file of a file system, without following links. */
 export type FileAuditor = (place: AuditedFilesystem) => Promise<void>
 
@@ -43,11 +61,18 @@ export function createFileAuditor(options: AuditFilesOptions): FileAuditor {
     rules.flatMap((rule) => (rule.except ? [{ patterns: rule.except, value: rule }] : [])),
   )
 
-  async function auditFile(filesystem: Filesystem, inner: string, path: string): Promise<void> {
-    collector.coverage.files += 1
-    const excepted = exceptions.find(path)
-    const placed = places.find(path).filter((rule) => !excepted.includes(rule))
-    const isWanted = depth === 'all' || isLikelyFile(path)
+  /** Files that are read because they look like settings, as far as a quick audit reads these. */
+  let settings = 0
+
+  function isWantedFile(path: string): boolean {
+    if (depth === 'all' || isLikelyFile(path)) return true
+    if (!looksLikeSettings(path)) return false
+    settings += 1
+    return settings <= maximumSettings
+  }
+
+  async function auditFile({ filesystem, inner, path, placed, excepted }: FileToAudit): Promise<void> {
+    const isWanted = isWantedFile(path)
     if (placed.length === 0 && !isWanted) return
     const disk = await filesystem.open(inner, { signal })
     if (disk.size === 0 || (depth === 'likely' && placed.length === 0 && disk.size > likelyFileSize)) return
@@ -97,6 +122,8 @@ export function createFileAuditor(options: AuditFilesOptions): FileAuditor {
     const seen = new Set<number>()
     for (let directory = pending.pop(); directory !== undefined; directory = pending.pop()) {
       throwIfCancelled(signal)
+      const exceptionsOf = exceptions.inDirectory(shown(directory))
+      const placesOf = places.inDirectory(shown(directory))
       for (const entry of await filesystem.list(directory, { signal })) {
         const inner = joinPath(directory, entry.name)
         const path = shown(inner)
@@ -105,16 +132,28 @@ export function createFileAuditor(options: AuditFilesOptions): FileAuditor {
           if (!seen.has(entry.inode) && !isSkipped && !isTooLong(inner, collector)) pending.push(inner)
           seen.add(entry.inode)
         } else if (entry.kind === 'file' && !isTooLong(inner, collector)) {
-          await unlessUnreadable(path, collector, () => auditFile(filesystem, inner, path))
+          collector.coverage.files += 1
+          const excepted = exceptionsOf(entry.name)
+          const placed = placesOf(entry.name).filter((rule) => !excepted.includes(rule))
+          const toAudit = { filesystem, inner, path, placed, excepted }
+          await unlessUnreadable(path, collector, () => auditFile(toAudit))
         }
       }
+    }
+    if (settings > maximumSettings) {
+      collector.notRead(
+        `${settings - maximumSettings} files that look like settings`,
+        'a quick audit reads the first two thousand',
+      )
+      settings = 0
     }
   }
 }
 
 /** As long as a path that can be named at all: PATH_MAX of Linux. */
 function isTooLong(path: string, collector: FindingCollector): boolean {
-  const isLong = Buffer.byteLength(path) > 4000
+  // A character is three bytes at most.
+  const isLong = path.length > 1300 && Buffer.byteLength(path) > 4000
   if (isLong) collector.notRead(`${path.slice(0, 200)}…`, 'its path is too long')
   return isLong
 }

@@ -18,10 +18,18 @@ const unlikely = new Set(
   ].flatMap((line) => line.split(' ')),
 )
 
-/** Whether the content of a file is read: configuration, and what its name says is a secret. */
+/** Whether the content of a file is read: configuration of the system, what its name says is a secret, hidden files. */
 export function isLikelyFile(path: string): boolean {
   return path.startsWith('/etc/') ? !publicInEtc.test(path) : telling.test(path)
 }
+
+/** Whether a file may be the settings of a program; there can be any number of these. */
+export function looksLikeSettings(path: string): boolean {
+  return settings.test(path)
+}
+
+/** So many of them are read, whatever they are of. */
+export const maximumSettings = 2000
 
 /** Larger files are no configuration. */
 export const likelyFileSize = 128 * KiB
@@ -30,4 +38,5 @@ export const likelyFileSize = 128 * KiB
 const publicInEtc =
   /^\/etc\/(ssl\/certs|ca-certificates|alternatives|rc[0-9S]\.d|fonts|X11|pki\/ca-trust|services|mime\.types)(\/|$)/
 const telling =
-  /\/[^/]*(?:secret|token|passw|credential|private|api[_-]?key|id_(?:rsa|dsa|ecdsa|ed25519))[^/]*$|\.(?:pem|key|ppk|asc|gpg|p8|crt|conf|cnf|cfg|ini|env|ya?ml|toml|json|properties|tfvars|tfstate|xml|sh|rc|ovpn|service)$|\/\.[^/]/i
+  /\/[^/]*(?:secret|token|passw|credential|private|api[_-]?key|id_(?:rsa|dsa|ecdsa|ed25519))[^/]*$|\.(?:pem|key|ppk|asc|gpg|p8|env|tfvars|tfstate|ovpn)$|^\/(?:root|home\/[^/]+)\/[^/]+$|\/\.[^/]/i
+const settings = /\.(?:conf|cnf|cfg|ini|ya?ml|toml|json|properties|xml|sh|rc|service)$/i

@@ -11,6 +11,7 @@ import { parsePatterns } from './pattern.ts'
 import { faultOfOperation, findProfileFaults, type ProfileDefinition } from './profile-definition.ts'
 import { cleaningProfiles, isBuiltInProfile } from './profiles.ts'
 import { parsePublicKey } from './public-key.ts'
+import { operationsInstead } from './virt-sysprep.ts'
 
 /** What somebody wants cleaned. */
 export interface OperationSelection {
@@ -139,9 +140,11 @@ function rulesOf({ remove, truncate, edit, write }: ProfileDefinition): Cleaning
 function refuseUnknown(id: string): void {
   const fault = faultOfOperation(id)
   if (fault === null) return
-  throw new GuestError('CLEANING_OPERATION_UNKNOWN', fault, {
-    hint: `Operations are: ${catalogue.map((operation) => operation.id).join(', ')}.`,
-  })
+  const hint =
+    operationsInstead(id) === null
+      ? `Operations are: ${catalogue.map((operation) => operation.id).join(', ')}.`
+      : 'docs/cleaning.md has every operation of virt-sysprep with what does its job.'
+  throw new GuestError('CLEANING_OPERATION_UNKNOWN', fault, { hint })
 }
 
 /** Names as useradd(8) takes them: they become parts of paths and of patterns. */

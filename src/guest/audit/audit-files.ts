@@ -143,7 +143,7 @@ export function createFileAuditor(options: AuditFilesOptions): FileAuditor {
     if (settings > maximumSettings) {
       collector.notRead(
         `${settings - maximumSettings} files that look like settings`,
-        'a quick audit reads the first two thousand',
+        'a quick audit reads the first thousand',
       )
       settings = 0
     }

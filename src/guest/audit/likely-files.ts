@@ -29,7 +29,7 @@ export function looksLikeSettings(path: string): boolean {
 }
 
 /** So many of them are read, whatever they are of. */
-export const maximumSettings = 2000
+export const maximumSettings = 1000
 
 /** Larger files are no configuration. */
 export const likelyFileSize = 128 * KiB

@@ -22,7 +22,9 @@ packages=(
   extundelete ext4magic   # attackers, who get deleted files back ...
   testdisk foremost       # ... or carve them out of raw bytes ...
   scalpel binutils        # ... or search these
-  xfsprogs                # a root file system that we cannot write
+  xfsprogs btrfs-progs    # the independent checkers of xfs and btrfs
+  libguestfs-tools libguestfs-xfs # guests on xfs and btrfs
+  cryptsetup-bin          # encrypted volumes
   virt-v2v libxml2-utils  # the independent readers of appliances
   nbdkit libnbd-bin       # with these virt-v2v also writes what it converts
   # Two OpenStack providers: genisoimage is only recommended, and nothing starts without it.

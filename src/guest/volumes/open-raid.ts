@@ -1,4 +1,5 @@
 import type { AbortOptions } from '../../core/abort.ts'
+import { roundUp } from '../../core/bytes.ts'
 import { byteRanges } from '../../disk/byte-ranges.ts'
 import type { Disk } from '../../disk/disk.ts'
 import { maskDisk } from '../../disk/masked-disk.ts'
@@ -22,10 +23,12 @@ const fields = {
   bblogOffset: 188,
 }
 
+/** MD_FEATURE_BITMAP_OFFSET and MD_FEATURE_BAD_BLOCKS. */
+const features = { bitmap: 1, badBlocks: 8 } as const
+
 /**
  * Opens the member of a mirror (RAID 1): its data lies in it as it is. Members of other levels hold a part of the data, and the
  * image has only this disk.
- * @param array its UUID, as `probeFilesystem` gives it
  * @throws GuestError `FILESYSTEM_UNSUPPORTED` | `FILESYSTEM_DAMAGED`
  */
 export async function openRaid(disk: Disk, name: string, options: AbortOptions): Promise<VolumeContainer> {
@@ -69,7 +72,9 @@ async function readMember(disk: Disk, options: AbortOptions): Promise<Member> {
   for (const place of places) {
     if (place < 0 || place + 4096 > disk.size) continue
     await disk.read(block, place, options)
-    if (block.readUInt32LE(0) === magic && block.readUInt32LE(4) === 1) return parseVersion1(block, place)
+    if (block.readUInt32LE(0) === magic && block.readUInt32LE(4) === 1) {
+      return parseVersion1(disk, block, place, options)
+    }
   }
   const place = Math.floor(disk.size / 65536) * 65536 - 65536
   await disk.read(block, Math.max(0, place), options)
@@ -85,7 +90,12 @@ async function readMember(disk: Disk, options: AbortOptions): Promise<Member> {
   throw new GuestError('FILESYSTEM_DAMAGED', 'The super block of the RAID is not there.')
 }
 
-function parseVersion1(block: Buffer, place: number): Member {
+async function parseVersion1(
+  disk: Disk,
+  block: Buffer,
+  place: number,
+  options: AbortOptions,
+): Promise<Member> {
   const field = (offset: number): number => Number(block.readBigUInt64LE(offset)) * sector
   const data = {
     offset: field(fields.dataOffset),
@@ -93,16 +103,29 @@ function parseVersion1(block: Buffer, place: number): Member {
   }
   const name = block.toString('utf8', 32, 64).split('\0')[0] ?? ''
   // In front of the data: the super block, a bitmap and a list of bad blocks are needed, the rest is room for reshaping.
-  const needed = [
-    { offset: 0, length: place + 4096 },
-    { offset: place + block.readInt32LE(fields.bitmapOffset) * sector, length: 256 * 1024 },
-    {
-      offset: place + block.readInt32LE(fields.bblogOffset) * sector,
-      length: block.readUInt16LE(fields.bblogSize) * sector,
-    },
-  ]
-  const unused = place < data.offset ? gaps(needed, data.offset) : []
+  const needed = [{ offset: 0, length: place + 4096 }]
+  const has = block.readUInt32LE(fields.features)
+  if ((has & features.bitmap) !== 0) {
+    const offset = place + block.readInt32LE(fields.bitmapOffset) * sector
+    needed.push({ offset, length: await bitmapLength(disk, offset, options) })
+  }
+  if ((has & features.badBlocks) !== 0) {
+    const offset = place + block.readInt32LE(fields.bblogOffset) * sector
+    needed.push({ offset, length: block.readUInt16LE(fields.bblogSize) * sector })
+  }
+  const unused = place < data.offset && data.offset <= disk.size ? gaps(needed, data.offset) : []
   return { level: block.readInt32LE(fields.level), name, data, unused }
+}
+
+/** A bit for each chunk behind a header; struct bitmap_super_s of md-bitmap.h. */
+async function bitmapLength(disk: Disk, offset: number, options: AbortOptions): Promise<number> {
+  const header = Buffer.alloc(256)
+  if (offset < 0 || offset + header.length > disk.size) {
+    throw new GuestError('FILESYSTEM_DAMAGED', 'The bitmap of the RAID is outside.')
+  }
+  await disk.read(header, offset, options)
+  const chunks = (Number(header.readBigUInt64LE(40)) * sector) / Math.max(1, header.readUInt32LE(52))
+  return roundUp(header.length + Math.ceil(chunks / 8), 4096)
 }
 
 function gaps(ranges: readonly ByteRange[], end: number): ByteRange[] {

@@ -52,6 +52,15 @@ export async function openGuestfs(options: OpenGuestfsOptions): Promise<Filesyst
 
   await appliance.run([command('mkmountpoint', mountPoint)])
   const refusal = await appliance.attempt(mount('ro'))
+  if (refusal?.includes('unknown filesystem type')) {
+    throw new GuestError(
+      'FILESYSTEM_UNSUPPORTED',
+      `The kernel that libguestfs uses on this machine has no ${type}.`,
+      {
+        hint: 'Kernels for clouds lack some file systems. Install a kernel for all machines, or name one in SUPERMIN_KERNEL.',
+      },
+    )
+  }
   if (refusal !== null) throw diskFailure() ?? damaged(type, `it cannot be mounted (${refusal})`)
   // A journal in use was replayed.
   if (scratch.hasWrites()) committed = scratch.view()

@@ -1,0 +1,269 @@
+import { randomUUID } from 'node:crypto'
+import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, posix } from 'node:path'
+import type { AbortOptions } from '../src/core/abort.ts'
+import { runProgram } from '../src/core/program.ts'
+import { file, type GuestEntry, writeTree } from './guest-tree.ts'
+import { tinyTree } from './tiny-guest.ts'
+
+/** Guests whose files lie in other than ext4 partitions. */
+export const volumeGuestKinds = ['xfs', 'btrfs', 'f2fs', 'lvm', 'luks', 'raid'] as const
+export type VolumeGuestKind = (typeof volumeGuestKinds)[number]
+
+export interface VolumeGuest {
+  readonly kind: VolumeGuestKind
+  readonly path: string
+  /** Where an encrypted one keeps its root. */
+  readonly passphrase: string | null
+}
+
+export interface BuildVolumeGuestsOptions extends AbortOptions {
+  /** Added to the tree of each. */
+  entries: readonly GuestEntry[]
+  /** Written, synced, then unlinked. */
+  deleted: readonly GuestEntry[]
+  /** Put into places that nothing owns: swap, unallocated extents, what is between partitions. */
+  marker: string
+}
+
+export const volumePassphrase = 'open sesame'
+
+const mebibyte = 1024 * 1024
+
+interface Mount {
+  readonly device: string
+  readonly path: string
+  readonly options?: string
+}
+
+interface Recipe {
+  readonly size: number
+  /** Partitions in MiB, one after the other from 1 MiB on. */
+  readonly partitions: readonly number[]
+  /** Commands of guestfish that make the file systems; `$d` stands for the disk. */
+  readonly make: readonly string[]
+  readonly mounts: readonly Mount[]
+  readonly fstab: string
+  /** Devices, or places in the disk, that hold a marker and nothing else. */
+  readonly soiled: readonly string[]
+}
+
+/**
+ * Builds one guest of each kind, in one virtual machine of libguestfs: partitions, a separate /boot, and the tree of a tiny guest in
+ * which files were deleted before.
+ */
+export async function buildVolumeGuests(
+  folder: string,
+  kinds: readonly VolumeGuestKind[],
+  { entries, deleted, marker, signal }: BuildVolumeGuestsOptions,
+): Promise<VolumeGuest[]> {
+  const work = await mkdtemp(join(tmpdir(), 'imagewright-volumes-'))
+  try {
+    const guests: VolumeGuest[] = []
+    const drives: string[] = []
+    const commands: string[] = []
+    await writeFile(join(work, 'soil'), `${marker} in a place of nobody\n`.repeat(2000))
+    for (const [index, kind] of kinds.entries()) {
+      const path = join(folder, `${kind}.raw`)
+      const recipe = recipes[kind]
+      await writeFile(path, '')
+      await truncate(path, recipe.size * mebibyte)
+      drives.push(`add-drive ${path} format:raw cachemode:unsafe`)
+      const uuid = randomUUID()
+      const tree = [...(await tinyTree(uuid, { entries })), file('/etc/fstab', recipe.fstab)]
+      const [kept, gone] = [await tarOf(work, tree), await tarOf(work, deleted)]
+      const disk = `/dev/sd${String.fromCharCode(97 + index)}`
+      const lines = [...partition(recipe), ...recipe.make, ...fill(recipe, { kept, gone, deleted, work })]
+      commands.push(...lines.map((line) => line.replaceAll('$d', disk)))
+      guests.push({ kind, path, passphrase: kind === 'luks' ? volumePassphrase : null })
+    }
+    const script = ['set-backend direct', 'set-backend-settings force_tcg', ...drives, 'run', ...commands]
+    await runProgram('guestfish', ['--keys-from-stdin'], {
+      timeout: 900_000,
+      input: `${script.join('\n')}\n`,
+      package: 'libguestfs-tools',
+      signal,
+    })
+    return guests
+  } finally {
+    await rm(work, { recursive: true, force: true })
+  }
+}
+
+function partition({ partitions }: Recipe): string[] {
+  let start = 1
+  const lines = ['part-init $d gpt']
+  for (const size of partitions) {
+    lines.push(`part-add $d p ${(start * mebibyte) / 512} ${((start + size) * mebibyte) / 512 - 1}`)
+    // A MiB between two partitions belongs to nobody.
+    start += size + 1
+  }
+  return lines
+}
+
+function fill(
+  { mounts, soiled }: Recipe,
+  { kept, gone, deleted, work }: { kept: string; gone: string; deleted: readonly GuestEntry[]; work: string },
+): string[] {
+  const byDepth = [...mounts].sort((one, other) => one.path.length - other.path.length)
+  return [
+    ...soiled.map((place) => `upload-offset ${join(work, 'soil')} ${place}`),
+    ...byDepth.flatMap(({ device, path, options }) => [
+      ...(path === '/' ? [] : [`mkdir-p ${path}`]),
+      `mount-options ${options ?? '""'} ${device} ${path}`,
+    ]),
+    `tar-in ${kept} /`,
+    `tar-in ${gone} /`,
+    'sync',
+    ...deleted.map(({ path }) => `rm "${path}"`),
+    'sync',
+    'umount-all',
+  ]
+}
+
+/** An archive with the owners of the entries. */
+async function tarOf(work: string, entries: readonly GuestEntry[]): Promise<string> {
+  const name = randomUUID()
+  const root = join(work, name)
+  await writeTree(root, [{ kind: 'directory', path: '/' }, ...entries])
+  const owners = new Map<string, readonly GuestEntry[]>()
+  for (const entry of entries) {
+    const key = `${entry.uid ?? 0}:${entry.gid ?? 0}`
+    owners.set(key, [...(owners.get(key) ?? []), entry])
+  }
+  const archive = join(work, `${name}.tar`)
+  const common = { timeout: 60_000, package: 'tar' }
+  const ownedBy = (uid: string, gid: string): string[] => [
+    `--owner=:${uid}`,
+    `--group=:${gid}`,
+    '--format=pax',
+  ]
+  await runProgram('tar', ['-C', root, '-cf', archive, ...ownedBy('0', '0'), '.'], common)
+  for (const [owner, own] of owners) {
+    if (owner === '0:0') continue
+    const [uid = '0', gid = '0'] = owner.split(':')
+    const names = own.map(({ path }) => `.${posix.normalize(path)}`)
+    await runProgram(
+      'tar',
+      ['-C', root, '--no-recursion', '-rf', archive, ...ownedBy(uid, gid), ...names],
+      common,
+    )
+  }
+  return archive
+}
+
+const espSize = 40
+const bootSize = 48
+
+const espCommands = [
+  'part-set-gpt-type $d 1 C12A7328-F81F-11D2-BA4B-00A0C93EC93B',
+  'mkfs vfat $d1 label:ESP',
+  'mkfs ext4 $d2 label:BOOT',
+]
+
+const recipes: Readonly<Record<VolumeGuestKind, Recipe>> = {
+  xfs: {
+    size: 720,
+    partitions: [espSize, bootSize, 400, 16, 140],
+    make: [...espCommands, 'mkfs xfs $d3 label:ROOT', 'mkswap $d4 label:SWAP', 'mkfs ext4 $d5 label:HOME'],
+    mounts: [
+      { device: '$d3', path: '/' },
+      { device: '$d2', path: '/boot' },
+      { device: '$d1', path: '/boot/efi' },
+      { device: '$d5', path: '/home' },
+    ],
+    fstab:
+      'LABEL=ROOT / xfs defaults 0 0\nLABEL=BOOT /boot ext4 defaults 0 2\n/dev/sda1 /boot/efi vfat umask=0077 0 1\nLABEL=HOME /home ext4 defaults 0 2\nLABEL=SWAP none swap sw 0 0\n',
+    soiled: ['$d 1100000', '$d4 8192', `$d ${(1 + espSize) * mebibyte + 4096}`],
+  },
+  btrfs: {
+    size: 400,
+    partitions: [espSize, bootSize, 280],
+    make: [
+      ...espCommands,
+      'mkfs btrfs $d3 label:ROOT',
+      'mount $d3 /',
+      'btrfs-subvolume-create /@',
+      'btrfs-subvolume-create /@home',
+      'umount-all',
+    ],
+    mounts: [
+      { device: '$d3', path: '/', options: 'subvol=@' },
+      { device: '$d2', path: '/boot' },
+      { device: '$d1', path: '/boot/efi' },
+      { device: '$d3', path: '/home', options: 'subvol=@home' },
+    ],
+    fstab:
+      'LABEL=ROOT / btrfs defaults,subvol=@ 0 0\nLABEL=BOOT /boot ext4 defaults 0 2\nLABEL=ESP /boot/efi vfat umask=0077 0 1\nLABEL=ROOT /home btrfs defaults,subvol=/@home 0 0\n',
+    soiled: [`$d ${(1 + espSize) * mebibyte + 4096}`],
+  },
+  f2fs: {
+    size: 200,
+    partitions: [espSize, bootSize, 100],
+    make: [...espCommands, 'mkfs f2fs $d3 label:ROOT'],
+    mounts: [
+      { device: '$d3', path: '/' },
+      { device: '$d2', path: '/boot' },
+    ],
+    fstab: 'LABEL=ROOT / f2fs defaults 0 0\nLABEL=BOOT /boot ext4 defaults 0 2\n',
+    soiled: [],
+  },
+  lvm: {
+    size: 560,
+    partitions: [bootSize, 200, 260],
+    make: [
+      'mkfs ext4 $d1 label:BOOT',
+      'pvcreate $d2',
+      'pvcreate $d3',
+      'vgcreate the-guest "$d2 $d3"',
+      // Larger than the first physical volume: it goes on in the second.
+      'lvcreate root the-guest 240',
+      'lvcreate home the-guest 60',
+      'lvcreate swap the-guest 16',
+      'mkfs ext4 /dev/the-guest/root',
+      'mkfs ext4 /dev/the-guest/home',
+      'mkswap /dev/the-guest/swap',
+      'lvcreate old the-guest 60',
+    ],
+    mounts: [
+      { device: '/dev/the-guest/root', path: '/' },
+      { device: '$d1', path: '/boot' },
+      { device: '/dev/the-guest/home', path: '/home' },
+    ],
+    fstab:
+      '/dev/mapper/the--guest-root / ext4 defaults 0 1\nLABEL=BOOT /boot ext4 defaults 0 2\n/dev/the-guest/home /home ext4 defaults 0 2\n/dev/mapper/the--guest-swap none swap sw 0 0\n',
+    soiled: ['/dev/the-guest/old 4096', '/dev/the-guest/swap 8192'],
+  },
+  luks: {
+    size: 300,
+    partitions: [bootSize, 220],
+    make: [
+      'mkfs ext4 $d1 label:BOOT',
+      `luks-format $d2 0\n${volumePassphrase}`,
+      `cryptsetup-open $d2 cryptroot\n${volumePassphrase}`,
+      'mkfs ext4 /dev/mapper/cryptroot',
+    ],
+    mounts: [
+      { device: '/dev/mapper/cryptroot', path: '/' },
+      { device: '$d1', path: '/boot' },
+    ],
+    fstab: '/dev/mapper/cryptroot / ext4 defaults 0 1\nLABEL=BOOT /boot ext4 defaults 0 2\n',
+    soiled: [],
+  },
+  raid: {
+    size: 260,
+    partitions: [bootSize, 190],
+    make: [
+      'mkfs ext4 $d1 label:BOOT',
+      'md-create r1 "$d2" missingbitmap:2 nrdevices:2 level:raid1',
+      'mkfs ext4 /dev/md127',
+    ],
+    mounts: [
+      { device: '/dev/md127', path: '/' },
+      { device: '$d1', path: '/boot' },
+    ],
+    fstab: '/dev/md127 / ext4 defaults 0 1\nLABEL=BOOT /boot ext4 defaults 0 2\n',
+    soiled: [],
+  },
+}

@@ -21,6 +21,8 @@ export interface TinyGuestOptions extends AbortOptions {
    */
   bootable?: boolean | 'separate'
   journal?: boolean
+  /** How many files there is room for; as mke2fs chooses when absent. */
+  inodes?: number
   /** Added to the tree; the same path replaces what is there. */
   entries?: readonly GuestEntry[]
   /** Written, then unlinked: content and names stay in the free space. */
@@ -55,7 +57,8 @@ export async function buildTinyGuest(path: string, options: TinyGuestOptions = {
     if (bootable === true && layout.core) await writeBootLoader(image, label, layout, { signal })
     const entries = await tinyTree(uuid, options)
     const deleted = options.deleted ?? []
-    await makeExt4(path, entries, { ...layout.root, uuid, journal, deleted, signal })
+    const extraArguments = options.inodes === undefined ? [] : ['-N', `${options.inodes}`]
+    await makeExt4(path, entries, { ...layout.root, uuid, journal, deleted, extraArguments, signal })
   } finally {
     await image.close()
   }

@@ -171,4 +171,10 @@ describe('a hostile guest', () => {
       },
     ])
   })
+
+  it('with a hundred thousand names in one directory is cleaned of them all', async () => {
+    const names = Array.from({ length: 100_000 }, (_, index) => `/var/tmp/many/${index}`)
+    const guest = await cleaned(Object.fromEntries(names.map((name) => [name, ''])))
+    expect(Object.keys(guest.filesystems[0]!.snapshot()).filter((path) => path.includes('/many'))).toEqual([])
+  })
 })

@@ -47,6 +47,8 @@ interface Recipe {
   readonly fstab: string
   /** Devices, or places in the disk, that hold a marker and nothing else. */
   readonly soiled: readonly string[]
+  /** Commands after that. */
+  readonly after?: readonly string[]
 }
 
 /**
@@ -103,18 +105,22 @@ function partition({ partitions }: Recipe): string[] {
 }
 
 function fill(
-  { mounts, soiled }: Recipe,
+  { mounts, soiled, after = [] }: Recipe,
   { kept, gone, deleted, work }: { kept: string; gone: string; deleted: readonly GuestEntry[]; work: string },
 ): string[] {
   const byDepth = [...mounts].sort((one, other) => one.path.length - other.path.length)
   return [
     ...soiled.map((place) => `upload-offset ${join(work, 'soil')} ${place}`),
+    ...after,
     ...byDepth.flatMap(({ device, path, options }) => [
       ...(path === '/' ? [] : [`mkdir-p ${path}`]),
       `mount-options ${options ?? '""'} ${device} ${path}`,
     ]),
     `tar-in ${kept} /`,
     `tar-in ${gone} /`,
+    ...(mounts.some(({ path }) => path === espPath)
+      ? [`mkdir-p ${espPath}/loader`, `upload ${join(work, 'soil')} ${espPath}/loader/random-seed`]
+      : []),
     'sync',
     ...deleted.map(({ path }) => `rm "${path}"`),
     'sync',
@@ -154,6 +160,7 @@ async function tarOf(work: string, entries: readonly GuestEntry[]): Promise<stri
 }
 
 const espSize = 40
+export const espPath = '/boot/efi'
 const bootSize = 48
 
 const espCommands = [
@@ -170,12 +177,12 @@ const recipes: Readonly<Record<VolumeGuestKind, Recipe>> = {
     mounts: [
       { device: '$d3', path: '/' },
       { device: '$d2', path: '/boot' },
-      { device: '$d1', path: '/boot/efi' },
+      { device: '$d1', path: espPath },
       { device: '$d5', path: '/home' },
     ],
     fstab:
       'LABEL=ROOT / xfs defaults 0 0\nLABEL=BOOT /boot ext4 defaults 0 2\n/dev/sda1 /boot/efi vfat umask=0077 0 1\nLABEL=HOME /home ext4 defaults 0 2\nLABEL=SWAP none swap sw 0 0\n',
-    soiled: ['$d 1100000', '$d4 8192', `$d ${(1 + espSize) * mebibyte + 4096}`],
+    soiled: ['$d4 8192', `$d ${(1 + espSize) * mebibyte + 4096}`],
   },
   btrfs: {
     size: 400,
@@ -191,7 +198,7 @@ const recipes: Readonly<Record<VolumeGuestKind, Recipe>> = {
     mounts: [
       { device: '$d3', path: '/', options: 'subvol=@' },
       { device: '$d2', path: '/boot' },
-      { device: '$d1', path: '/boot/efi' },
+      { device: '$d1', path: espPath },
       { device: '$d3', path: '/home', options: 'subvol=@home' },
     ],
     fstab:
@@ -234,6 +241,7 @@ const recipes: Readonly<Record<VolumeGuestKind, Recipe>> = {
     fstab:
       '/dev/mapper/the--guest-root / ext4 defaults 0 1\nLABEL=BOOT /boot ext4 defaults 0 2\n/dev/the-guest/home /home ext4 defaults 0 2\n/dev/mapper/the--guest-swap none swap sw 0 0\n',
     soiled: ['/dev/the-guest/old 4096', '/dev/the-guest/swap 8192'],
+    after: ['lvremove /dev/the-guest/old'],
   },
   luks: {
     size: 300,

@@ -14,6 +14,7 @@ const sector = 512
 
 /** Offsets of struct mdp_superblock_1, md_p.h of Linux. */
 const fields = {
+  features: 8,
   level: 72,
   size: 80,
   bitmapOffset: 96,

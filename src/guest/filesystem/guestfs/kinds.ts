@@ -1,5 +1,8 @@
 import type { AbortOptions } from '../../../core/abort.ts'
 import type { Disk } from '../../../disk/disk.ts'
+import { readXfsGeometry } from '../xfs/geometry.ts'
+import { scrubXfs } from '../xfs/scrub-xfs.ts'
+import { isLogClean } from '../xfs/xfs-log.ts'
 import { command } from './command.ts'
 
 export type GuestfsType = 'xfs' | 'btrfs' | 'f2fs'
@@ -10,11 +13,13 @@ export interface GuestfsKind {
   readonly type: GuestfsType
   /** Further options for mounting, with a comma in front. */
   readonly mountOptions: string
+  /** More of them for reading alone what `disk` holds. */
+  readonly readOptions: (disk: Disk, options: AbortOptions) => Promise<string>
   readonly hasSubvolumes: boolean
   /** What checks the unmounted file system without repairing it, and fails when it finds something. */
   readonly check: ((device: string) => { command: string; package: string }) | null
-  /** Whether free space can be discarded without mounting it for writing, which would change it. */
-  readonly trimsReadOnly: boolean
+  /** How the kernel is asked for the free space: not at all, or mounted for reading, or for writing, which changes it. */
+  readonly trim: 'never' | 'reading' | 'writing'
   /** Zeros in what no discard reaches. */
   readonly scrub: (disk: Disk, options: AbortOptions) => Promise<Disk>
 }
@@ -29,8 +34,11 @@ export const guestfsKinds: Readonly<Record<GuestfsType, GuestfsKind>> = {
       command: `${command('xfs-repair', device)} nomodify:true`,
       package: 'libguestfs-xfs (Debian, Ubuntu, Fedora)',
     }),
-    trimsReadOnly: true,
-    scrub: async (disk) => disk,
+    // Even for reading it writes into its log, unless it is told to leave that alone.
+    readOptions: async (disk, options) =>
+      (await isLogClean(disk, await readXfsGeometry(disk, options), options)) ? ',norecovery' : '',
+    trim: 'never',
+    scrub: scrubXfs,
   },
   btrfs: {
     type: 'btrfs',
@@ -41,7 +49,8 @@ export const guestfsKinds: Readonly<Record<GuestfsType, GuestfsKind>> = {
       command: command('btrfs-fsck', device),
       package: 'btrfs-progs',
     }),
-    trimsReadOnly: true,
+    readOptions: async () => '',
+    trim: 'reading',
     scrub: async (disk) => disk,
   },
   f2fs: {
@@ -49,7 +58,8 @@ export const guestfsKinds: Readonly<Record<GuestfsType, GuestfsKind>> = {
     mountOptions: '',
     hasSubvolumes: false,
     check: null,
-    trimsReadOnly: false,
+    readOptions: async () => '',
+    trim: 'writing',
     scrub: async (disk) => disk,
   },
 }

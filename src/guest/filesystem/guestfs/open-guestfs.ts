@@ -43,15 +43,17 @@ export async function openGuestfs(options: OpenGuestfsOptions): Promise<Filesyst
   const kind: GuestfsKind = guestfsKinds[type]
   const mountPoint = `/v-${device.slice('/dev/'.length)}`
   const tree = createMountedTree(appliance, mountPoint)
-  const mount = (access: 'ro' | 'rw'): string =>
-    command('mount-vfs', `${access},noatime${kind.mountOptions}`, kind.type, device, mountPoint)
+  const mount = (options: string): string =>
+    command('mount-vfs', `${options},noatime${kind.mountOptions}`, kind.type, device, mountPoint)
+  const mountForReading = async (signal: AbortSignal | undefined): Promise<string> =>
+    mount(`ro${await kind.readOptions(scratch.view(), { signal })}`)
   let edits: Edit[] = []
   let committed: Disk = disk
   let isChecked = false
   let isTrimmed = false
 
   await appliance.run([command('mkmountpoint', mountPoint)])
-  const refusal = await appliance.attempt(mount('ro'))
+  const refusal = await appliance.attempt(await mountForReading(options.signal))
   if (refusal?.includes('unknown filesystem type')) {
     throw new GuestError(
       'FILESYSTEM_UNSUPPORTED',
@@ -108,7 +110,7 @@ export async function openGuestfs(options: OpenGuestfsOptions): Promise<Filesyst
         await change([mount('rw'), ...script.commands, 'sync', command('umount', mountPoint)])
       }
       await check()
-      await change([mount('ro')])
+      await change([await mountForReading(signal)])
       if (scratch.hasWrites()) committed = scratch.view()
       isChecked = true
       isTrimmed = false
@@ -128,17 +130,17 @@ export async function openGuestfs(options: OpenGuestfsOptions): Promise<Filesyst
     if (problem !== null) throw diskFailure() ?? damaged(type, `its checker finds errors (${problem})`)
   }
 
-  async function trim(): Promise<void> {
-    if (isTrimmed) return
+  async function trim(signal: AbortSignal | undefined): Promise<void> {
+    if (isTrimmed || kind.trim === 'never') return
     const hadWrites = scratch.hasWrites()
-    if (kind.trimsReadOnly) await change(['sync', command('fstrim', mountPoint)])
+    if (kind.trim === 'reading') await change(['sync', command('fstrim', mountPoint)])
     else {
       await change([
         command('umount', mountPoint),
         mount('rw'),
         command('fstrim', mountPoint),
         command('umount', mountPoint),
-        mount('ro'),
+        await mountForReading(signal),
       ])
       // Without edits all that was written is that it was mounted.
       if (!hadWrites) scratch.dropWrites()
@@ -225,7 +227,7 @@ export async function openGuestfs(options: OpenGuestfsOptions): Promise<Filesyst
 
     async scrubbed({ signal } = {}) {
       if (!isChecked) await commit(signal)
-      await trim()
+      await trim(signal)
       return kind.scrub(scratch.view(), { signal })
     },
 

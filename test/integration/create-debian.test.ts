@@ -58,8 +58,8 @@ describeWith(
       await site.run(['images', 'upload', disk, 'local:debian'])
       const demo = await launch('debian', 'demo')
       await giveIdentity(demo)
-      source = await readIdentity(demo)
       plan = await plantSecrets(demo, { optIn: true })
+      source = await readIdentity(demo)
 
       created = await site.json(createdDocument, [
         ...['create', 'local:demo', 'my image', '--enable', optInOperations.join(',')],
@@ -173,14 +173,14 @@ describeWith(
 const identityCommands = {
   'random seed': 'sha256sum < /var/lib/systemd/random-seed',
   'D-Bus machine id': 'test -L /var/lib/dbus/machine-id || cat /var/lib/dbus/machine-id',
-  'iSCSI name': 'grep ^InitiatorName= /etc/iscsi/initiatorname.iscsi',
-  'NVMe host id': 'cat /etc/nvme/hostid',
-  'NVMe host name': 'cat /etc/nvme/hostnqn',
+  'iSCSI name': 'grep -m1 ^InitiatorName= /etc/iscsi/initiatorname.iscsi',
+  'NVMe host id': 'head -1 /etc/nvme/hostid',
+  'NVMe host name': 'head -1 /etc/nvme/hostnqn',
   'DHCP identifier': 'networkctl status --no-pager | grep -i -m1 "DHCP4 Client ID"',
-  'dhclient identifier': 'cat /var/lib/dhcp/dhclient6.leases',
-  'dhcpcd identifier': 'cat /var/lib/dhcpcd/duid',
-  'NetworkManager key': 'sha256sum < /var/lib/NetworkManager/secret_key',
-  'credential secret': 'sha256sum < /var/lib/systemd/credential.secret',
+  'dhclient identifier': 'head -1 /var/lib/dhcp/dhclient6.leases',
+  'dhcpcd identifier': 'head -1 /var/lib/dhcpcd/duid',
+  'NetworkManager key': 'head -1 /var/lib/NetworkManager/secret_key',
+  'credential secret': 'head -c 8 /var/lib/systemd/credential.secret',
   journal: 'ls /var/log/journal | head -1',
   'instance id': 'cat /var/lib/cloud/data/instance-id',
 } as const

@@ -40,11 +40,18 @@ export function startConversation(
     forceKillAfterDelay: 5000,
     ...(signal ? { cancelSignal: signal } : {}),
   })
+  let failure: CoreError | null = null
   let stdout = ''
   let stderr = ''
   let wake = (): void => undefined
   program.stdout.setEncoding('latin1').on('data', (text: string) => {
+    if (failure) return
     stdout += text
+    if (stdout.length > maximumAnswer) {
+      failure = new CoreError('PROGRAM_FAILED', `${file} answered with more than ${maximumAnswer} bytes.`)
+      stdout = ''
+      program.kill('SIGKILL')
+    }
     wake()
   })
   program.stderr.setEncoding('latin1').on('data', (text: string) => {
@@ -53,10 +60,9 @@ export function startConversation(
   // What is written to a program that has ended is lost; that it has ended is what counts.
   program.stdin.on('error', () => undefined)
   const ended = program.then((result) => {
-    failure = describeEnd(file, result, stderr)
+    failure ??= describeEnd(file, result, stderr)
     wake()
   })
-  let failure: CoreError | null = null
 
   async function waitForEnd(end: string, timeout: number): Promise<number> {
     const deadline = performance.now() + timeout
@@ -67,11 +73,9 @@ export function startConversation(
       searched = stdout.length
       if (failure) throw failure
       const remaining = deadline - performance.now()
-      if (stdout.length > maximumAnswer || remaining <= 0) {
+      if (remaining <= 0) {
         program.kill()
-        throw remaining <= 0
-          ? new CoreError('PROGRAM_TIMED_OUT', `${file} did not answer in ${timeout / 1000} s.`)
-          : new CoreError('PROGRAM_FAILED', `${file} answered with more than ${maximumAnswer} bytes.`)
+        throw new CoreError('PROGRAM_TIMED_OUT', `${file} did not answer in ${timeout / 1000} s.`)
       }
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, remaining)

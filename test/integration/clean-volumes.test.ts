@@ -95,7 +95,7 @@ describeWith(
 
     async function withGuestIn<T>(path: string, use: (guest: Guest) => Promise<T>): Promise<T> {
       const work = await mkdtemp(join(folder, 'work-'))
-      const disk = await openRaw(await openFileSource(path), {})
+      const disk = await openRaw(await openFileSource(path))
       const passphrases = [Buffer.from(volumePassphrase)]
       const guest = await openGuest(disk, { workFolder: work, reach: 'everything', passphrases })
       try {
@@ -107,11 +107,11 @@ describeWith(
     }
 
     describe.each(kinds)('%s', (kind) => {
-      const before = (): string => join(folder, `${kind}.raw`)
-      const after = (): string => join(folder, `${kind}-cleaned.raw`)
+      const original = (): string => join(folder, `${kind}.raw`)
+      const cleaned = (): string => join(folder, `${kind}-cleaned.raw`)
 
       test('leaves no secret, and everything else as it was', async () => {
-        await withGuestIn(before(), async (guest) => {
+        await withGuestIn(original(), async (guest) => {
           expect(guest.obstacles).toEqual([])
           expect(guest.warnings).toEqual([])
           const keptBefore = (await describeKept(guest)).filter((line) => line.startsWith('/opt/data'))
@@ -122,22 +122,22 @@ describeWith(
           expect((await describeKept(guest)).filter((line) => line.startsWith('/opt/data'))).toEqual(
             keptBefore,
           )
-          await writeRaw(await guest.scrubbed(), after())
+          await writeRaw(await guest.scrubbed(), cleaned())
         })
         if (kind !== 'luks') {
-          expect((await findMarkersInRaw(before(), secrets)).found.length).toBeGreaterThan(160)
+          expect((await findMarkersInRaw(original(), secrets)).found.length).toBeGreaterThan(160)
         }
-        expect(describeFound(await findMarkersInRaw(after(), secrets))).toEqual([])
+        expect(describeFound(await findMarkersInRaw(cleaned(), secrets))).toEqual([])
       })
 
       test('is read again by a stranger, who finds nothing to do and no byte to change', async () => {
-        await withGuestIn(after(), async (guest) => {
+        await withGuestIn(cleaned(), async (guest) => {
           expect(await guest.tree?.stat('/root/.bash_history')).toBeNull()
           expect(await guest.tree?.stat(`${espPath}/loader/random-seed`)).toBeNull()
           expect((await planCleaning(guest)).entries).toEqual([])
           await writeRaw(await guest.scrubbed(), join(folder, 'again.raw'))
         })
-        await run('cmp', [after(), join(folder, 'again.raw')])
+        await run('cmp', [cleaned(), join(folder, 'again.raw')])
         await rm(join(folder, 'again.raw'))
       })
     })
@@ -158,19 +158,9 @@ describeWith(
       }
     })
 
-    test('the command cleans a file on the way, and says what is missing where libguestfs is not installed', async () => {
+    test('the command cleans a file on the way into another format', async () => {
       await using site = await makeSite()
       const image = join(folder, 'btrfs.raw')
-      const programs = join(site.home, 'no-programs')
-      const { code, message } = await site
-        .failure(['clean', image, '--dry-run'], {
-          env: { PATH: programs, LIBGUESTFS_BACKEND_SETTINGS: 'force_tcg' },
-          prefix: [],
-        })
-        .catch((error: unknown) => ({ code: String(error), message: '' }))
-      if (code === 'LIBGUESTFS_MISSING') {
-        expect(message).toMatch(/^libguestfs is not installed: apt-get install .*dnf install /)
-      }
       const output = join(site.home, 'shared.qcow2')
       const { exitCode, stderr } = await site.run(['clean', image, '--output', output])
       expect(stderr).not.toMatch(/error/i)

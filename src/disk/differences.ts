@@ -8,9 +8,12 @@ import { noRuns } from './overlay-ranges.ts'
 const granule = 4096
 const pieceSize = MiB
 
+/** Runs this near to each other are read together: the ends of a hundred thousand files are as many runs. */
+const maximumGap = 32 * 1024
+
 /**
- * Where a view differs from the disk it is a view of, in order. Cost follows the view's changes: nothing else is read,
- * and zeros over zeros are no difference. `data` is valid until the next one is asked for.
+ * Where a view differs from the disk it is a view of, in order. Cost follows the view's changes: beside them only small gaps
+ * between them are read, and zeros over zeros are no difference. `data` is valid until the next one is asked for.
  */
 export async function* differences(
   view: Disk,
@@ -19,19 +22,48 @@ export async function* differences(
 ): AsyncGenerator<Change, void, undefined> {
   const data = Buffer.allocUnsafe(pieceSize)
   const before = Buffer.allocUnsafe(pieceSize)
-  for await (const run of withinData(view.changes?.(options) ?? noRuns(), base.extents(options))) {
+  const runs = withinData(view.changes?.(options) ?? noRuns(), base.extents(options))
+  for await (const { offset: start, length: span, pieces } of batches(runs)) {
     throwIfCancelled(options.signal)
-    for (let offset = run.offset, end = run.offset + run.length; offset < end; offset += pieceSize) {
-      const length = Math.min(pieceSize, end - offset)
-      await base.read(before.subarray(0, length), offset, options)
-      if (run.kind === 'zero') {
-        if (!isZero(before, 0, length)) yield { offset, length, data: null }
+    await base.read(before.subarray(0, span), start, options)
+    for (const { offset, length, kind } of pieces) {
+      const from = offset - start
+      if (kind === 'zero') {
+        if (!isZero(before, from, from + length)) yield { offset, length, data: null }
         continue
       }
       await view.read(data.subarray(0, length), offset, options)
-      yield* compare(data.subarray(0, length), before.subarray(0, length), offset)
+      yield* compare(data.subarray(0, length), before.subarray(from, from + length), offset)
     }
   }
+}
+
+interface Batch {
+  readonly offset: number
+  length: number
+  readonly pieces: Extent[]
+}
+
+/** Pieces of the runs that are read together, each batch at most `pieceSize` from end to end. */
+async function* batches(runs: AsyncIterable<Extent>): AsyncGenerator<Batch, void, undefined> {
+  let batch: Batch | null = null
+  for await (const run of runs) {
+    for (let offset = run.offset, end = run.offset + run.length; offset < end; offset += pieceSize) {
+      const piece = { offset, length: Math.min(pieceSize, end - offset), kind: run.kind }
+      const isNear =
+        batch !== null &&
+        offset - (batch.offset + batch.length) <= maximumGap &&
+        offset + piece.length - batch.offset <= pieceSize
+      if (batch !== null && isNear) {
+        batch.length = offset + piece.length - batch.offset
+        batch.pieces.push(piece)
+      } else {
+        if (batch !== null) yield batch
+        batch = { offset, length: piece.length, pieces: [piece] }
+      }
+    }
+  }
+  if (batch !== null) yield batch
 }
 
 /** The changes with zeros cut down to where the base has data; both are in order. */

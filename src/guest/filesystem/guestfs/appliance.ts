@@ -31,7 +31,8 @@ export interface StartApplianceOptions extends AbortOptions {
   workFolder: string
 }
 
-const launchTimeout = 120_000
+/** A healthy KVM takes a few seconds; on a busy machine emulation takes minutes. */
+const launchTimeouts = { accelerated: 60_000, emulated: 600_000 } as const
 const commandTimeout = 20 * 60_000
 /** Megabytes: enough for the checkers of large file systems. */
 const memory = 1280
@@ -43,19 +44,19 @@ const memory = 1280
 export async function startAppliance(options: StartApplianceOptions): Promise<Appliance> {
   // /dev/kvm opens on many hosts where guests then do not run; whoever has chosen is left alone.
   const chosen = process.env.LIBGUESTFS_BACKEND_SETTINGS
-  if (chosen !== undefined) return launch(options, chosen)
+  if (chosen !== undefined) return launch(options, { settings: chosen, timeout: launchTimeouts.emulated })
   try {
-    return await launch(options, '')
+    return await launch(options, { settings: '', timeout: launchTimeouts.accelerated })
   } catch (error) {
     const isOurs = error instanceof GuestError && error.code === 'LIBGUESTFS_FAILED'
     if (!isOurs || options.signal?.aborted) throw error
-    return launch(options, 'force_tcg')
+    return launch(options, { settings: 'force_tcg', timeout: launchTimeouts.emulated })
   }
 }
 
 async function launch(
   { sockets, workFolder, signal }: StartApplianceOptions,
-  settings: string,
+  { settings, timeout }: { settings: string; timeout: number },
 ): Promise<Appliance> {
   const conversation = startConversation('guestfish', [], {
     environment: {
@@ -79,7 +80,7 @@ async function launch(
   try {
     await appliance.run(
       [`set-memsize ${memory}`, 'set-network false', 'set-smp 1', ...drives, 'run', 'set-autosync false'],
-      launchTimeout,
+      timeout,
     )
     return appliance
   } catch (error) {

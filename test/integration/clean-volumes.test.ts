@@ -150,10 +150,9 @@ describeWith(
         const range = [`skip=${skip}`, `count=${count}`, 'bs=1M', 'conv=sparse', 'status=none']
         await run('dd', [`if=${join(folder, `${kind}-cleaned.raw`)}`, `of=${part}`, ...range])
         const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` }
+        // Both fail when they find something; xfs_repair also tells what it would do.
         const { stdout, stderr } = await run(program, [option, part], { env })
-        expect(`${stdout}${stderr}`).not.toMatch(
-          /\bbad\b|\berror(?!s? 0)[^s]*\bfound\b|would (?:clear|reset|junk)/i,
-        )
+        expect(`${stdout}${stderr}`).not.toMatch(/\bwould\b/)
         await rm(part)
       }
     })

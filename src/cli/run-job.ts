@@ -51,7 +51,7 @@ function listenForInterrupts(handle: OperationHandle<unknown>): () => void {
   const onSignal = (): void => {
     if (asked) {
       process.stderr.write(
-        `\nStopped. Go on with: imagewright jobs resume ${jobId}\nor clean up with: imagewright jobs undo ${jobId}\n`,
+        `\nStopped. Clean up with: imagewright jobs undo ${jobId}\nor, if cleaning up had not begun, go on with: imagewright jobs resume ${jobId}\n`,
       )
       // Not awaiting what still runs: a step that does not heed its signal must not hold the person up.
       void handle.interrupt().finally(() => process.exit(exitCodes.interrupted))

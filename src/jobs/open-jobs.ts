@@ -11,6 +11,7 @@ import { type JobRun, runJob } from './run-job.ts'
 import { claimJob, findJob, insertJob, listJobs, requestCancel, type StoredJob } from './state/job-table.ts'
 import { openState } from './state/open-state.ts'
 import { listResources } from './state/resource-table.ts'
+import { sweepJournals } from './sweep-journals.ts'
 import { undoJob } from './undo-job.ts'
 
 export interface RunOptions extends AbortOptions {
@@ -78,6 +79,7 @@ const cancelPollInterval = 200
 /** Opens the jobs of a state folder. @throws StateError, see `openState` */
 export async function openJobs(options: OpenJobsOptions): Promise<Jobs> {
   const state = await openState(options.folder, options)
+  sweepJournals(state)
   const runs = new Map<string, JobRun>()
 
   function run(

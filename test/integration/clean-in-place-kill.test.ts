@@ -69,7 +69,7 @@ describeWith(['mke2fs', 'e2fsck', 'debugfs'], 'a cleaning in place that is kille
   }
 
   async function kill(site: Site, { when, after }: { when: RegExp; after: number }) {
-    await site.interrupt(['clean', 'disk.raw', '--in-place'], { when, after, signals: ['SIGKILL'] })
+    await site.interrupt(['clean', 'disk.raw', '--in-place'], { when, after, signal: 'SIGKILL' })
     const [job] = await site.json(z.array(jobDocument), ['jobs', 'list'])
     if (!job) throw new Error('The killed job is not in the list of jobs')
     return job

@@ -92,7 +92,7 @@ describeWith(['mke2fs', 'e2fsck', 'debugfs', 'qemu-img'], 'a create that is kill
 
 async function killedCreate(site: Site, when: RegExp, after: number) {
   const before = await fingerprint(site)
-  await site.interrupt(['create', 'local:demo', 'made'], { when, after, signals: ['SIGKILL'] })
+  await site.interrupt(['create', 'local:demo', 'made'], { when, after, signal: 'SIGKILL' })
   const job = (await site.json(jobs, ['jobs', 'list'])).find(({ operation }) => operation === 'create')
   if (!job) throw new Error('The killed job is not in the list of jobs')
   // The blow may have come too late; then there is nothing to resume or undo.

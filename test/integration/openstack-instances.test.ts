@@ -313,7 +313,7 @@ describeOpenStack('OpenStack', () => {
         await site.interrupt(['snapshot', `${cloud.name}:${server.id}`, unique()], {
           when: /Taking a snapshot/,
           after,
-          signals: ['SIGKILL'],
+          signal: 'SIGKILL',
         })
       }
       const jobs = await site.json(z.array(z.object({ id: z.string(), status: z.string() })), [

@@ -194,7 +194,7 @@ describeOpenStack('a guest with secrets, captured on one OpenStack and brought t
       const slow = { kind: 'slow', direction: 'answer', bytesPerSecond: 2 * MiB } as const
       images.inject({ method: 'GET', path: /\/file$/, times: Number.POSITIVE_INFINITY, effect: slow })
       await site.interrupt(['migrate', `east:${golden}`, `west:${name}`], {
-        ...{ when: /Checking and copying/, after: 1_500, signals: ['SIGKILL'] },
+        ...{ when: /Checking and copying/, after: 1_500, signal: 'SIGKILL' },
       })
       images.heal()
       const jobs = await site.json(z.array(jobDocument), ['jobs', 'list'])

@@ -1,4 +1,4 @@
-import { cp, stat } from 'node:fs/promises'
+import { cp, readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { buildMarkers, buildSteps, openFakeJobs } from './fixtures/fake-cloud.ts'
@@ -99,6 +99,21 @@ describe('a job whose process is killed', () => {
     expect(await jobs.undo(id)).toMatchObject({ status: 'undone' })
     expect(await cloud.resources()).toEqual([])
     await jobs.close()
+  })
+
+  it('after its end was written down leaves no journal for long', async () => {
+    const folder = await temporaryFolder()
+    const journals = join(folder, 'state', 'journals')
+    const { jobs } = await openFakeJobs(folder)
+    const { id, result } = await jobs.start('build', { name: 'web' })
+    await result
+    await jobs.close()
+    expect(await readdir(journals)).toEqual([])
+    // As a process that is killed between the two leaves it.
+    for (const suffix of ['', '-wal', '-shm']) await writeFile(join(journals, `${id}.db${suffix}`), 'steps')
+    const reopened = await openFakeJobs(folder)
+    expect(await readdir(journals)).toEqual([])
+    await reopened.jobs.close()
   })
 
   it('keeps its state folder and files to its user', async () => {

@@ -39,7 +39,7 @@ async function killHalfWay(id: string): Promise<string> {
     return true
   }
   const download = ['images', 'download', `wire:${id}`, 'image.raw']
-  await site.interrupt(download, { when: /Downloading/, after: 1_500, signals: ['SIGKILL'] })
+  await site.interrupt(download, { when: /Downloading/, after: 1_500, signal: 'SIGKILL' })
   glance.fault = () => false
   const [job] = await site.json(z.array(jobDocument), ['jobs', 'list'])
   return job?.id ?? ''

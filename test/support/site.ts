@@ -1,5 +1,5 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { constants, tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
@@ -8,8 +8,8 @@ import { z } from 'zod'
 const mainFile = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 
 export interface CommandResult {
-  /** Null when a signal ended it. */
-  readonly exitCode: number | null
+  /** As a shell tells it: 128 and the signal's number when a signal ended it. */
+  readonly exitCode: number
   readonly stdout: string
   readonly stderr: string
 }
@@ -41,7 +41,7 @@ export interface Site extends AsyncDisposable {
 }
 
 export interface Failure {
-  readonly exitCode: number | null
+  readonly exitCode: number
   readonly code: string
   readonly message: string
 }
@@ -50,7 +50,9 @@ export interface Interruption {
   when: RegExp
   /** Milliseconds. */
   after?: number
-  signals: readonly ('SIGKILL' | 'SIGINT')[]
+  signal: 'SIGKILL' | 'SIGINT'
+  /** What must show on stderr for the signal to be sent a second time. */
+  again?: RegExp
 }
 
 const failureDocument = z.object({ error: z.object({ code: z.string(), message: z.string() }) })
@@ -72,9 +74,10 @@ export async function makeSite({ env = {} }: Pick<CommandOptions, 'env'> = {}): 
   }
 
   const run: Site['run'] = async (commandArguments, options) => {
-    const { exitCode = null, stdout, stderr, timedOut } = await start(commandArguments, options)
+    const ended = await start(commandArguments, options)
+    const { stdout, stderr, timedOut } = ended
     if (timedOut) throw new Error(`imagewright ${commandArguments.join(' ')} hangs:\n${stdout}\n${stderr}`)
-    return { exitCode, stdout, stderr }
+    return { exitCode: exitCodeOf(ended), stdout, stderr }
   }
 
   const site: Site = {
@@ -92,21 +95,25 @@ export async function makeSite({ env = {} }: Pick<CommandOptions, 'env'> = {}): 
       if (!parsed.success) throw new Error(`No error document: ${describe(commandArguments, result)}`)
       return { exitCode: result.exitCode, ...parsed.data.error }
     },
-    async interrupt(commandArguments, { when, after = 0, signals }) {
+    async interrupt(commandArguments, { when, after = 0, signal, again }) {
       const running = start(commandArguments)
       let seen = ''
       let sent = false
+      let sentAgain = false
       running.stderr.setEncoding('utf8').on('data', (text: string) => {
         seen += text
-        if (sent || !when.test(seen)) return
-        sent = true
-        // Half a second apart, as a person would press Ctrl-C.
-        signals.forEach((signal, index) => {
-          setTimeout(() => running.kill(signal), after + index * 500)
-        })
+        if (!sent && when.test(seen)) {
+          sent = true
+          setTimeout(() => running.kill(signal), after)
+        }
+        if (!sentAgain && again?.test(seen)) {
+          sentAgain = true
+          running.kill(signal)
+        }
       })
-      const { exitCode = null, stdout, stderr } = await running
-      const result = { exitCode, stdout, stderr }
+      const ended = await running
+      const { stdout, stderr } = ended
+      const result = { exitCode: exitCodeOf(ended), stdout, stderr }
       if (!sent) throw new Error(`Never showed ${when}: ${describe(commandArguments, result)}`)
       return result
     },
@@ -145,7 +152,16 @@ export const instanceDocument = z.object({
 })
 
 /** What the tests read of a job. */
-export const jobDocument = z.object({ id: z.string(), operation: z.string(), status: z.string() })
+export const jobDocument = z.object({
+  id: z.string(),
+  operation: z.string(),
+  status: z.string(),
+  undoing: z.boolean(),
+})
+
+function exitCodeOf({ exitCode, signal }: { exitCode?: number; signal?: NodeJS.Signals }): number {
+  return exitCode ?? 128 + (signal ? constants.signals[signal] : 0)
+}
 
 function describe(commandArguments: readonly string[], { exitCode, stdout, stderr }: CommandResult): string {
   return `imagewright ${commandArguments.join(' ')} (exit code ${exitCode})\n${stdout}\n${stderr}`

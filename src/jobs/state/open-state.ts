@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { type AbortOptions, sleep } from '../../core/abort.ts'
@@ -21,6 +21,8 @@ export interface State {
   log<T>(change: (database: DatabaseSync) => T): T
   /** Where the journal of a job is. */
   journalFile(jobId: string): string
+  /** Ids of the jobs that have one. */
+  jobsWithJournal(): string[]
   close(): void
 }
 
@@ -33,8 +35,9 @@ const lockTimeout = 10_000
  */
 export async function openState(folder: string, options: AbortOptions = {}): Promise<State> {
   const file = join(folder, 'jobs.db')
+  const journals = join(folder, 'journals')
   explainingStateErrors(folder, () => {
-    mkdirSync(join(folder, 'journals'), { recursive: true, mode: 0o700 })
+    mkdirSync(journals, { recursive: true, mode: 0o700 })
     // SQLite would make it readable for everybody; its companions take over the mode of this file.
     closeSync(openSync(file, 'a', 0o600))
   })
@@ -47,7 +50,11 @@ export async function openState(folder: string, options: AbortOptions = {}): Pro
       read: (query) => explainingStateErrors(file, () => query(durable)),
       write: (change) => explainingStateErrors(file, () => transaction(durable, () => change(durable))),
       log: (change) => explainingStateErrors(file, () => change(logging)),
-      journalFile: (jobId) => join(folder, 'journals', `${jobId}.db`),
+      journalFile: (jobId) => join(journals, `${jobId}.db`),
+      jobsWithJournal: () =>
+        explainingStateErrors(journals, () => readdirSync(journals))
+          .filter((name) => name.endsWith('.db'))
+          .map((name) => name.slice(0, -'.db'.length)),
       close: () => {
         logging.close()
         durable.close()

@@ -46,7 +46,7 @@ export interface Failure {
   readonly message: string
 }
 
-export interface Interruption {
+export interface Interruption extends CommandOptions {
   when: RegExp
   /** Milliseconds. */
   after?: number
@@ -95,8 +95,8 @@ export async function makeSite({ env = {} }: Pick<CommandOptions, 'env'> = {}): 
       if (!parsed.success) throw new Error(`No error document: ${describe(commandArguments, result)}`)
       return { exitCode: result.exitCode, ...parsed.data.error }
     },
-    async interrupt(commandArguments, { when, after = 0, signal, again }) {
-      const running = start(commandArguments)
+    async interrupt(commandArguments, { when, after = 0, signal, again, ...options }) {
+      const running = start(commandArguments, options)
       let seen = ''
       let sent = false
       let sentAgain = false
@@ -152,12 +152,7 @@ export const instanceDocument = z.object({
 })
 
 /** What the tests read of a job. */
-export const jobDocument = z.object({
-  id: z.string(),
-  operation: z.string(),
-  status: z.string(),
-  undoing: z.boolean(),
-})
+export const jobDocument = z.object({ id: z.string(), operation: z.string(), status: z.string() })
 
 function exitCodeOf({ exitCode, signal }: { exitCode?: number; signal?: NodeJS.Signals }): number {
   return exitCode ?? 128 + (signal ? constants.signals[signal] : 0)

@@ -228,11 +228,12 @@ describeWith(['mke2fs', 'debugfs', 'qemu-img'], 'bad input', () => {
   test('Ctrl-C twice stops at once and leaves a job that can be undone, or resumed and finished', async () => {
     await makeInstance()
     for (const verb of ['undo', 'resume']) {
+      const programs = await stubbornPrograms(verb)
       const { exitCode, stderr } = await site.interrupt(['create', 'local:demo', 'made'], {
-        when: /Checking, cleaning and writing/,
+        when: join(programs, 'e2fsck-runs'),
         signal: 'SIGINT',
         again: /Cancelling and cleaning up/,
-        env: { PATH: `${await slowPrograms()}:${process.env.PATH}` },
+        env: { PATH: `${programs}:${process.env.PATH}` },
       })
       expect(exitCode, stderr).toBe(130)
       const jobs = await site.json(z.array(jobDocument), ['jobs', 'list'])
@@ -243,11 +244,12 @@ describeWith(['mke2fs', 'debugfs', 'qemu-img'], 'bad input', () => {
     }
   })
 
-  /** A folder with an e2fsck that cannot be stopped, so that nothing is cancelled before the second Ctrl-C. */
-  async function slowPrograms(): Promise<string> {
-    const programs = join(site.home, 'programs')
-    await mkdir(programs, { recursive: true })
-    await writeFile(join(programs, 'e2fsck'), "#!/bin/sh\ntrap '' TERM\nexec sleep 4\n", { mode: 0o755 })
+  /** A folder with an e2fsck that does not heed being stopped, so that cancelling takes its time. */
+  async function stubbornPrograms(name: string): Promise<string> {
+    const programs = join(site.home, name)
+    await mkdir(programs)
+    const script = `#!/bin/sh\ntrap '' TERM\n: > '${programs}/e2fsck-runs'\nexec sleep 20\n`
+    await writeFile(join(programs, 'e2fsck'), script, { mode: 0o755 })
     return programs
   }
 

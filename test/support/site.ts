@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { constants, tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
@@ -32,7 +33,7 @@ export interface Site extends AsyncDisposable {
   /** Runs it with `--json`, expects failure, and gives the error. @throws Error when it succeeds */
   failure(commandArguments: readonly string[], options?: CommandOptions): Promise<Failure>
   /**
-   * Starts it, and sends it `signal` so many milliseconds after its stderr first matches `when`.
+   * Starts it, and sends it `signal` so many milliseconds after its stderr first matches `when`, or the file `when` is there.
    * @throws Error when it ends by itself before that
    */
   interrupt(commandArguments: readonly string[], interruption: Interruption): Promise<CommandResult>
@@ -47,7 +48,7 @@ export interface Failure {
 }
 
 export interface Interruption extends CommandOptions {
-  when: RegExp
+  when: RegExp | string
   /** Milliseconds. */
   after?: number
   signal: 'SIGKILL' | 'SIGINT'
@@ -100,18 +101,22 @@ export async function makeSite({ env = {} }: Pick<CommandOptions, 'env'> = {}): 
       let seen = ''
       let sent = false
       let sentAgain = false
+      const look = (): void => {
+        if (sent || !(when instanceof RegExp ? when.test(seen) : existsSync(when))) return
+        sent = true
+        setTimeout(() => running.kill(signal), after)
+      }
+      const looking = setInterval(look, 20)
       running.stderr.setEncoding('utf8').on('data', (text: string) => {
         seen += text
-        if (!sent && when.test(seen)) {
-          sent = true
-          setTimeout(() => running.kill(signal), after)
-        }
+        look()
         if (!sentAgain && again?.test(seen)) {
           sentAgain = true
           running.kill(signal)
         }
       })
       const ended = await running
+      clearInterval(looking)
       const { stdout, stderr } = ended
       const result = { exitCode: exitCodeOf(ended), stdout, stderr }
       if (!sent) throw new Error(`Never showed ${when}: ${describe(commandArguments, result)}`)

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { createReadStream } from 'node:fs'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -83,6 +84,16 @@ describeWith(['mke2fs', 'e2fsck', 'debugfs', 'gzip', 'xz', 'zstd'], 'compressed 
     expect(stored).toBe(digest)
     const image = byName(await site.imagewright.images.list('local'), 'zst')
     expect(['raw', 'qcow2']).toContain(image.format)
+  })
+
+  it('are refused from stdin, where nothing is taken out, with the way that works', async () => {
+    const upload = (name: string) =>
+      site.imagewright.uploadStream(createReadStream(path(name)), 'local:streamed')
+    const useTheFile = { hint: expect.stringContaining('give its name instead of "-"') }
+    await expect(upload('disk.raw.gz')).rejects.toMatchObject({ code: 'FORMAT_UNKNOWN', ...useTheFile })
+    await site.imagewright.convertImage(path('disk.raw'), path('disk.vmdk'))
+    await expect(upload('disk.vmdk')).rejects.toMatchObject({ code: 'CLOUD_UNSUPPORTED', ...useTheFile })
+    expect(await site.imageNames()).not.toContain('streamed')
   })
 
   it('are refused when they are cut, before anything appears', async () => {

@@ -33,7 +33,8 @@ export interface Site extends AsyncDisposable {
   /** Runs it with `--json`, expects failure, and gives the error. @throws Error when it succeeds */
   failure(commandArguments: readonly string[], options?: CommandOptions): Promise<Failure>
   /**
-   * Starts it, and sends it `signal` so many milliseconds after its stderr first matches `when`, or the file `when` is there.
+   * Starts it, and sends it `signal` so many milliseconds after its stderr first matches `when`, the file `when` is there, or
+   * `when` says so.
    * @throws Error when it ends by itself before that
    */
   interrupt(commandArguments: readonly string[], interruption: Interruption): Promise<CommandResult>
@@ -48,7 +49,7 @@ export interface Failure {
 }
 
 export interface Interruption extends CommandOptions {
-  when: RegExp | string
+  when: RegExp | string | (() => boolean)
   /** Milliseconds. */
   after?: number
   signal: 'SIGKILL' | 'SIGINT'
@@ -101,8 +102,12 @@ export async function makeSite({ env = {} }: Pick<CommandOptions, 'env'> = {}): 
       let seen = ''
       let sent = false
       let sentAgain = false
+      const isTime = (): boolean => {
+        if (typeof when === 'string') return existsSync(when)
+        return when instanceof RegExp ? when.test(seen) : when()
+      }
       const look = (): void => {
-        if (sent || !(when instanceof RegExp ? when.test(seen) : existsSync(when))) return
+        if (sent || !isTime()) return
         sent = true
         setTimeout(() => running.kill(signal), after)
       }
@@ -131,8 +136,11 @@ export async function makeSite({ env = {} }: Pick<CommandOptions, 'env'> = {}): 
         .sort()
     },
     async [Symbol.asyncDispose]() {
-      const instances = await site.json(z.array(z.object({ id: z.string() })), ['instances', 'list'])
-      for (const { id } of instances) await run(['instances', 'terminate', `local:${id}`])
+      // Those that were never started are no more than files.
+      const started = (await site.files()).flatMap(
+        (path) => /^local\/instances\/([^/]+)\/pid$/.exec(path)?.[1] ?? [],
+      )
+      for (const id of started) await run(['instances', 'terminate', `local:${id}`])
       await rm(home, { recursive: true, force: true })
     },
   }

@@ -1,18 +1,25 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import { describe, expect, it } from 'vitest'
-import { documentedCommands, preparePage } from './support/documented-commands.ts'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { copyPage, documentedCommands, type Page, preparePage } from './support/documented-commands.ts'
 
 const root = resolve(import.meta.dirname, '..')
 const pages = ['README.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)]
 
 describe('the commands in the documentation', () => {
-  it.each(pages.filter((page) => documentedCommands(page, 'sh').length > 0))(
+  let prepared: Page
+  beforeAll(async () => {
+    prepared = await preparePage({ bootable: false })
+  })
+  afterAll(() => prepared[Symbol.asyncDispose]())
+
+  // A page is a chain of commands, and no two pages have anything in common.
+  it.concurrent.each(pages.filter((page) => documentedCommands(page, 'sh').length > 0))(
     'all work, in the order of the page: %s',
     { timeout: 120_000 },
     async (page) => {
-      await using prepared = await preparePage({ bootable: false })
-      for (const line of documentedCommands(page, 'sh')) await prepared.run(line)
+      await using own = await copyPage(prepared)
+      for (const line of documentedCommands(page, 'sh')) await own.run(line)
     },
   )
 

@@ -2,7 +2,8 @@
  * CRC-32C (Castagnoli, reflected), without the final inversion, so that a result is the start value of the next part.
  * The first part starts from 0xffffffff. The checksum of ext4 metadata and, inverted at the end, of VHDX.
  *
- * Eight bytes a step, by as many tables ("slicing by 8"), all of it through DataViews: nearly ten times as fast as byte by byte.
+ * Eight bytes a step, by as many tables ("slicing by 8"), all of it through DataViews. Measured against byte by byte:
+ * twice as fast for 60 bytes, four to six times for blocks of 1 KiB and more.
  */
 export function crc32c(start: number, bytes: Uint8Array): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)

@@ -1,5 +1,6 @@
 import { type AbortOptions, throwIfCancelled } from '../core/abort.ts'
 import { KiB, MiB } from '../core/bytes.ts'
+import { freeBuffer } from '../core/free-buffer.ts'
 import type { ByteRange } from '../transfer/byte-source.ts'
 import { type ByteRanges, eachRange } from './byte-ranges.ts'
 import { dataRuns } from './data-runs.ts'
@@ -72,6 +73,7 @@ export async function* readAhead(
     }
   } finally {
     await Promise.all(queue.map((slot) => slot.reading))
+    for (const buffer of [...idle, ...queue.map((slot) => slot.buffer)]) freeBuffer(buffer)
     await pieces.return()
   }
 }

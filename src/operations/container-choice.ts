@@ -1,10 +1,10 @@
 import type { Cloud, CloudImage } from '../clouds/cloud.ts'
 import { CloudError } from '../clouds/errors.ts'
 import { diskFormats, isDiskFormat } from '../disk/format-readers.ts'
+import { isOpaque } from '../disk/opaque-format.ts'
 import { isOutputFormat, type OutputFormat } from '../disk/write-disk.ts'
 import type { CleaningInput } from './cleaning-input.ts'
 import { OperationError } from './errors.ts'
-import { isOpaque } from './opaque-format.ts'
 
 /** In what container a copy is stored, and whether it is the source's own, byte for byte. */
 export type ContainerChoice = {

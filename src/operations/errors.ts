@@ -22,7 +22,8 @@ export const operationWarningCodes = {
     'The image shows its format only at its end, so a cloud that looks at the beginning may take it for another.',
   PROPERTIES_SKIPPED: 'The image does without some properties that the target cloud refused.',
   RELATED_IMAGE_LEFT: 'A kernel or ramdisk image that an image refers to could not be brought along.',
-  SOURCE_SPOOLED: 'A server gives no parts of an image, so all of it goes to a temporary file first.',
+  SOURCE_SPOOLED:
+    'A server gives no parts of an image, or it is compressed and read in any order: its data go to a temporary file first.',
   SOURCE_UNPROVED: 'The source cloud has recorded no checksum, so what was read cannot be compared.',
   TRANSFER_RETRIED: 'A transfer broke on the wire and was started again.',
   SNAPSHOT_LEFT: 'The snapshot an image was made of could not be deleted.',

@@ -1,13 +1,11 @@
 import type { Cloud, CloudImage } from '../clouds/cloud.ts'
 import { CloudError } from '../clouds/errors.ts'
 import type { AbortOptions } from '../core/abort.ts'
-import { type CheckedDisk, openCheckedDisk } from '../disk/open-disk.ts'
-import { probeFormat } from '../disk/probe.ts'
-import { openRaw } from '../disk/raw/raw-reader.ts'
+import { openContainer } from '../disk/open-container.ts'
+import type { CheckedDisk } from '../disk/open-disk.ts'
 import { type ByteSource, isRandomAccess, type RandomAccessSource } from '../transfer/byte-source.ts'
 import { type Digests, digestAlgorithms } from '../transfer/digests.ts'
 import { type PassProgress, type ProvenSource, provenSource } from '../transfer/proven-source.ts'
-import { assertOpaque, isOpaque } from './opaque-format.ts'
 
 /**
  * How what is read of an image is proved: `full`, by passing over all of it and comparing the checksum the cloud has
@@ -122,38 +120,4 @@ export function imageCorrupt(name: string, what: string): CloudError {
   return new CloudError('IMAGE_CORRUPT', `${name} ${what}.`, {
     hint: 'Nothing was published. Try again; if it fails again, the image is damaged where it is stored.',
   })
-}
-
-/** The container of an image, after its safety check. Takes the source over. */
-export async function openContainer(
-  source: RandomAccessSource,
-  image: StoredAs,
-  { signal }: AbortOptions,
-): Promise<CheckedDisk> {
-  const { format } = image
-  if (format === null || !isOpaque(format)) {
-    const declared = declaredFormat(image)
-    return openCheckedDisk(source, { ...(declared ? { format: declared } : {}), signal })
-  }
-  try {
-    assertOpaque(await probeFormat(source, { signal }), { name: source.name, format })
-    const disk = await openRaw(source)
-    const verdict = { accepted: true, format, wrapping: [], virtualSize: null, checks: [] }
-    return { disk, format, wrapping: [], verdict, source, [Symbol.asyncDispose]: () => disk.close() }
-  } catch (error) {
-    await source.close()
-    throw error
-  }
-}
-
-/** How a cloud says that the data of an image are stored. */
-export type StoredAs = Pick<CloudImage, 'format'> & Partial<Pick<CloudImage, 'container'>>
-
-/**
- * What the content is to be read as: an AMI is the raw file system of a machine whose kernel is an image of its own, and of an
- * appliance the cloud says the format of its disk.
- */
-export function declaredFormat({ format, container }: StoredAs): string | undefined {
-  if (container === 'ova') return 'ova'
-  return format === 'ami' ? 'raw' : (format ?? undefined)
 }

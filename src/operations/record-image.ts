@@ -28,10 +28,7 @@ export async function recordImage(
   if (options.id !== undefined && image.id !== options.id) {
     throw new OperationError('INPUT_INVALID', `${target.name} does not let the id of an image be chosen.`)
   }
-  if (!storage.allowDuplicateName) {
-    // Two jobs may have looked for the name at the same moment: the earlier record wins, so exactly one goes on.
-    await refuseTakenName(target, name, { signal, unless: (other) => !isEarlier(other, image) })
-  }
+  if (!storage.allowDuplicateName) await refuseEarlierName(target, image, { signal })
   return { id: image.id, skipped }
 }
 
@@ -70,6 +67,15 @@ export async function refuseTakenName(
   throw new OperationError('NAME_TAKEN', `${cloud.name} already has an image "${name}" (${other.id}).`, {
     hint: 'Choose another name, delete that image, or allow a second one with --allow-duplicate-name.',
   })
+}
+
+/**
+ * For an image that was just made: two jobs may have looked for its name at the same moment. The earlier record wins, so
+ * exactly one goes on.
+ * @throws OperationError `NAME_TAKEN`
+ */
+export function refuseEarlierName(cloud: Cloud, image: CloudImage, options: AbortOptions): Promise<void> {
+  return refuseTakenName(cloud, image.name, { ...options, unless: (other) => !isEarlier(other, image) })
 }
 
 /** The key the image is made with, and found by after a crash. */

@@ -5,7 +5,7 @@ import type { OperationDefinition } from '../jobs/operation-definition.ts'
 import { copyStoredImage } from './copy-stored-image.ts'
 import type { Environment } from './environment.ts'
 import { findInstance } from './find.ts'
-import { refuseTakenName } from './record-image.ts'
+import { refuseEarlierName, refuseTakenName } from './record-image.ts'
 import { type Consistency, requireSnapshotState, snapshotKey, takeSnapshot } from './take-snapshot.ts'
 
 const snapshotInput = z.strictObject({
@@ -48,11 +48,12 @@ export function snapshotOperation(
             copyBorrowed(context, cloud, { from: taken.id, instance, name: input.name }),
           )
         : taken.id
+      const image = await cloud.images.get(id, { signal })
+      if (!input.allowDuplicateName) await refuseEarlierName(cloud, image, { signal })
       await context.step('keep', 'Keeping the snapshot', async () => {
         await context.ledger.kept(snapshotKey(context))
         return null
       })
-      const image = await cloud.images.get(id, { signal })
       return { cloud: cloud.name, image, consistency: taken.consistency }
     },
   }

@@ -1,6 +1,8 @@
 import type { CloudImage } from '../clouds/cloud.ts'
 import type { AbortOptions } from '../core/abort.ts'
 import { MiB } from '../core/bytes.ts'
+import { assertOpaque, isOpaque } from '../disk/opaque-format.ts'
+import { declaredFormat } from '../disk/open-container.ts'
 import { probeBytes } from '../disk/probe.ts'
 import { readQcow2Header } from '../disk/qcow2/qcow2-header.ts'
 import { assertAccepted } from '../disk/safety/assert-accepted.ts'
@@ -10,8 +12,7 @@ import { defaultLimits } from '../disk/safety/limits.ts'
 import type { ByteSource, RandomAccessSource } from '../transfer/byte-source.ts'
 import { digestAlgorithms } from '../transfer/digests.ts'
 import { verifiedStream } from '../transfer/verified-stream.ts'
-import { assertOpaque, isOpaque } from './opaque-format.ts'
-import { declaredFormat, imageCorrupt, provingDigests, type SourceDisk } from './open-image-disk.ts'
+import { imageCorrupt, provingDigests, type SourceDisk } from './open-image-disk.ts'
 
 /** A qcow2 header takes at most one cluster, and those have at most 2 MiB. */
 const headBytes = 2 * MiB

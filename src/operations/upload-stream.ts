@@ -1,7 +1,10 @@
 import { z } from 'zod'
 import type { Cloud, CloudImage } from '../clouds/cloud.ts'
+import { CloudError } from '../clouds/errors.ts'
 import { GiB, KiB } from '../core/bytes.ts'
 import { probeBytes } from '../disk/probe.ts'
+import { recognisedFormats } from '../disk/signatures.ts'
+import { isWrappedFormat } from '../disk/wrapping/wrappings.ts'
 import { isOutputFormat } from '../disk/write-disk.ts'
 import type { JobContext } from '../jobs/job.ts'
 import type { OperationDefinition } from '../jobs/operation-definition.ts'
@@ -107,12 +110,9 @@ async function send(
 ): Promise<{ id: string; skipped: readonly string[]; digests: Digests }> {
   const { target } = options
   const { signal } = context
-  checkStorage(target, storage)
   const declared = record.diskFormat ?? storage.format
-  const { formats } = target.capabilities.images
-  if (declared !== undefined && !formats.includes(declared)) {
-    throw unsupported(target, `the format "${declared}"`, formats)
-  }
+  if (declared !== undefined) requireKnown(target, declared)
+  checkStorage(target, storage)
   if (!storage.allowDuplicateName) await refuseTakenName(target, name, { signal })
   const stream = takeStream(offer)
   if (!stream) {
@@ -122,6 +122,7 @@ async function send(
   }
   using peeked = await peekStream(stream, { length: headLength, signal })
   const format = declared ?? formatOf(peeked.head)
+  requireKnown(target, format)
   const subformat = isVhdByHead(peeked.head) ? 'dynamic' : 'fixed'
   warnOfLateFormat(context, { target, name, format, subformat })
   const { id, skipped } = await recordImage(context, options, format)
@@ -150,6 +151,16 @@ async function send(
   return { id, skipped, digests }
 }
 
+/** @throws CloudError `CLOUD_UNSUPPORTED` for a format that the cloud does not store */
+function requireKnown(target: Cloud, format: string): void {
+  const { formats } = target.capabilities.images
+  if (formats.includes(format)) return
+  if (!isOutputFormat(format)) throw unsupported(target, `the format "${format}"`, formats)
+  throw new CloudError('CLOUD_UNSUPPORTED', `${target.name} does not know the format "${format}".`, {
+    hint: `It knows: ${formats.join(', ')}. A stream is stored as it is; a file is converted on the way, so give its name instead of "-".`,
+  })
+}
+
 /** A fixed VHD begins with its disk. */
 function isVhdByHead(head: Buffer): boolean {
   return probeBytes({ head, tail: Buffer.alloc(0), size: head.length }).format === 'vhd'
@@ -159,6 +170,16 @@ function isVhdByHead(head: Buffer): boolean {
 function formatOf(head: Buffer): string {
   const found = probeBytes({ head, tail: Buffer.alloc(0), size: head.length }).format
   if (found !== null && isOutputFormat(found)) return found
+  if (found !== null && isWrappedFormat(found)) {
+    throw new OperationError(
+      'FORMAT_UNKNOWN',
+      `The stream is ${recognisedFormats[found]}, not a disk image.`,
+      {
+        hint: 'A stream is stored as it is; of a file the disk in it is taken out on the way, so give its name instead of "-".',
+        details: { found },
+      },
+    )
+  }
   throw new OperationError('FORMAT_UNKNOWN', 'The beginning of the stream is not that of a disk image.', {
     hint: 'Give its format with --disk-format.',
     details: { found },

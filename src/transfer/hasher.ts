@@ -6,7 +6,14 @@ import type { HashReply, HashRequest } from './hash-messages.ts'
 import { type HashThread, startHashThread } from './hash-thread.ts'
 
 const slotCount = 4
-const slotLength = 2 * MiB
+const slotLength = MiB
+
+/**
+ * Slots of hashers that came to their end, for the next ones: shared memory is freed late, since V8 does not count what it
+ * takes. A hasher that was closed earlier may have one that somebody still fills.
+ */
+const idleSlots: SharedArrayBuffer[] = []
+const keptSlots = 2 * slotCount
 
 /** Shared memory to fill and then `submit`. */
 export interface HashSlot {
@@ -21,12 +28,13 @@ interface RingSlot extends HashSlot {
 
 /**
  * Digests of one stream of bytes, each algorithm in a thread of its own, so that the main thread goes on moving the
- * data. Bytes travel through a ring of four slots of shared memory, 8 MiB for any number of algorithms; when the
+ * data. Bytes travel through a ring of four slots of shared memory, 4 MiB for any number of algorithms; when the
  * slowest thread is four slots behind, the caller waits. `close` it, after a failure too: it ends the threads.
  */
 export class Hasher {
   readonly #algorithms: readonly DigestAlgorithm[]
   readonly #threads: readonly HashThread[]
+  readonly #slots: readonly SharedArrayBuffer[]
   readonly #ring: RingSlot[]
   /** Bytes of the ring's first slot that `update` has filled. */
   #filled = 0
@@ -34,7 +42,9 @@ export class Hasher {
   #digests: Promise<Digests> | undefined
 
   constructor(algorithms: readonly DigestAlgorithm[]) {
-    const slots = Array.from({ length: slotCount }, () => new SharedArrayBuffer(slotLength))
+    const slots = idleSlots.splice(-slotCount)
+    while (slots.length < slotCount) slots.push(new SharedArrayBuffer(slotLength))
+    this.#slots = slots
     this.#ring = slots.map((slot, index) => ({
       index,
       bytes: new Uint8Array(slot),
@@ -103,6 +113,7 @@ export class Hasher {
     this.#flush()
     const replies = await this.#request({ last: true })
     await this.close()
+    idleSlots.push(...this.#slots.slice(0, Math.max(0, keptSlots - idleSlots.length)))
     const digests: Partial<Record<DigestAlgorithm, string>> = {}
     for (const [index, algorithm] of this.#algorithms.entries()) {
       const digest = replies[index]?.digest

@@ -1,5 +1,6 @@
 import type { AbortOptions } from '../core/abort.ts'
 import { MiB } from '../core/bytes.ts'
+import { freeBuffer } from '../core/free-buffer.ts'
 import type { BlockCache } from './block-cache.ts'
 import type { RandomAccessSource } from './byte-source.ts'
 import { TransferError } from './errors.ts'
@@ -30,13 +31,21 @@ export function fetchBlocks(run: BlockRun): Promise<Uint8Array> {
   const length = Math.min(count * blockSize, source.size - position)
   const fetched = fetchRange(source, { position, length, signal })
   const blocks = Array.from({ length: count }, async (_, index) => {
+    const whole = await fetched
     // Copies, so that one block that stays does not keep the others alive.
-    const bytes = Buffer.from((await fetched).subarray(index * blockSize, (index + 1) * blockSize))
+    const bytes =
+      count === 1 ? whole : Buffer.from(whole.subarray(index * blockSize, (index + 1) * blockSize))
     onBlock?.(first + index, bytes)
     return bytes
   })
+  if (count > 1) void freeWhenCopied(fetched, blocks)
   for (const [index, block] of blocks.entries()) cache.put(first + index, block)
   return blocks[0] ?? Promise.reject(new Error('No block was asked for.'))
+}
+
+async function freeWhenCopied(fetched: Promise<Buffer>, copies: readonly Promise<unknown>[]): Promise<void> {
+  const outcomes = await Promise.allSettled([fetched, ...copies])
+  if (outcomes[0]?.status === 'fulfilled') freeBuffer(await fetched)
 }
 
 async function fetchRange(

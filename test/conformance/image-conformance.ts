@@ -165,6 +165,27 @@ export function describeImages(name: string, open: () => Promise<CloudHarness>):
         await source.close()
       })
 
+      it('takes a machine in three parts, none of them a whole number of sectors, where it knows such formats', async () => {
+        const { images, capabilities } = test.cloud
+        for (const format of ['aki', 'ari', 'ami']) {
+          if (!capabilities.images.formats.includes(format)) continue
+          const content = Buffer.from(`the ${format} of a machine`)
+          const { id } = await images.create(
+            { name: `${test.prefix}-${format}`, format },
+            { key: test.key() },
+          )
+          const write = { size: content.length }
+          expect(await images.upload(id, (sink) => sink.write(content), write)).toMatchObject({
+            status: 'active',
+            format,
+            size: content.length,
+          })
+          const source = await images.open(id)
+          expect((await readAll(source)).equals(content)).toBe(true)
+          await source.close()
+        }
+      })
+
       it('reads ranges where its capabilities say so', async () => {
         const image = await test.createActive()
         const source = await test.cloud.images.open(image.id)

@@ -24,9 +24,12 @@ describeWith(
       await writeFile(join(folder, 'initrd.img'), ramdisk)
       const commands = documentedCommands('docs/bootable.md', 'sh grub')
       expect(commands.length).toBeGreaterThanOrEqual(4)
-      const printed: string[] = []
-      for (const command of commands) printed.push((await page.run(command)).stdout)
-      expect(printed.at(-1)).toContain('nothing to do')
+      const printed = new Map<string, string>()
+      for (const command of commands) printed.set(command, (await page.run(command)).stdout)
+      expect(printed.get('imagewright export machine.qcow2 same.raw --bootable')).toContain('nothing to do')
+      expect(printed.get('imagewright export local:old-machine old-machine.qcow2 --bootable')).toContain(
+        'local:old-kernel',
+      )
     })
   },
 )

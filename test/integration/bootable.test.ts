@@ -29,10 +29,12 @@ const exportDocument = z.object({
     partitions: z.array(
       z.object({ number: z.number(), purpose: z.string(), offset: z.number(), length: z.number() }),
     ),
-    kernel: z.object({ version: z.string(), image: z.string() }).nullable(),
+    kernel: z.object({ version: z.string(), image: z.string(), ramdisk: z.string().nullable() }).nullable(),
     warnings: z.array(z.object({ code: z.string() })),
   }),
 })
+
+const uploadDocument = z.object({ image: z.object({ id: z.string() }) })
 
 /** Every disk is made by the command, looked at by the programs that know best, and started by the firmware it is for. */
 describeWith(
@@ -186,6 +188,24 @@ describeWith(
       await buildXfsGuest(guest, randomUUID())
       const made = await exportBootable(guest)
       expect(made).toMatchObject({ kernel: null, warnings: [{ code: 'BOOT_SYSTEM_UNSEEN' }] })
+      await expectBoots('bios')
+    })
+
+    test('takes kernel and ramdisk from the cloud of an image that names them', async () => {
+      const { guest, kernel, ramdisk, version } = await buildSeparate({ withModules: true })
+      const store = async (path: string, name: string, ...options: string[]) => {
+        const upload = ['images', 'upload', path, `local:${name}`, ...options]
+        return (await site.json(uploadDocument, upload)).image.id
+      }
+      const kernelId = await store(kernel, 'kernel', '--disk-format', 'aki')
+      const ramdiskId = await store(ramdisk, 'ramdisk', '--disk-format', 'ari')
+      const named = ['--property', `kernel_id=${kernelId}`, '--property', `ramdisk_id=${ramdiskId}`]
+      await store(guest, 'machine', '--disk-format', 'ami', ...named)
+      const made = await exportBootable('local:machine', '--firmware', 'bios')
+      expect(made).toMatchObject({
+        kernel: { version, image: 'local:kernel', ramdisk: 'local:ramdisk' },
+        warnings: [],
+      })
       await expectBoots('bios')
     })
 

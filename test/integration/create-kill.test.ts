@@ -1,7 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { cp, mkdtemp, readdir, rm, utimes } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { cp, readdir, rm, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -32,17 +31,21 @@ const payload = randomBytes(24 * 1024 * 1024)
 const plan = planSecrets({ running: false })
 
 describeWith(['mke2fs', 'e2fsck', 'debugfs', 'qemu-img'], 'a create that is killed', () => {
-  let folder = ''
+  let prepared: Site
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'imagewright-test-'))
+    prepared = await makeSite()
+    const disk = join(prepared.home, 'guest.raw')
     const secrets = secretEntries(plan)
-    await buildTinyGuest(join(folder, 'guest.raw'), {
+    await buildTinyGuest(disk, {
       size: 64 * 1024 * 1024,
       entries: [...secrets.entries, file('/opt/payload', payload)],
       deleted: secrets.deleted,
     })
+    await prepared.json(z.object({}), ['images', 'upload', disk, 'local:base', '--format', 'qcow2'])
+    await rm(disk)
+    await prepared.json(instanceDocument, ['instances', 'launch', 'local:base', 'demo', '--no-start'])
   })
-  afterAll(() => rm(folder, { recursive: true, force: true }))
+  afterAll(() => prepared[Symbol.asyncDispose]())
 
   test.each(steps)('in $step after $delay ms is resumed to a whole image', async ({ title, delay }) => {
     await using site = await makeSiteWithInstance()
@@ -81,11 +84,7 @@ describeWith(['mke2fs', 'e2fsck', 'debugfs', 'qemu-img'], 'a create that is kill
 
   async function makeSiteWithInstance(): Promise<Site> {
     const site = await makeSite()
-    const disk = join(site.home, 'guest.raw')
-    await cp(join(folder, 'guest.raw'), disk)
-    await site.json(z.object({}), ['images', 'upload', disk, 'local:base', '--format', 'qcow2'])
-    await rm(disk)
-    await site.json(instanceDocument, ['instances', 'launch', 'local:base', 'demo', '--no-start'])
+    await cp(prepared.home, site.home, { recursive: true })
     return site
   }
 })

@@ -4,6 +4,8 @@ import { expect, it } from 'vitest'
 import { detectFormat } from '../../src/operations/detect-format.ts'
 import { sketchVdi } from '../../testbed/hostile/vdi-sketch.ts'
 import { sketchDynamicVhd, sketchFixedVhd } from '../../testbed/hostile/vhd-sketch.ts'
+import { sketchVhdx } from '../../testbed/hostile/vhdx-sketch.ts'
+import { describeVmdk, sketchVmdk } from '../../testbed/hostile/vmdk-sketch.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 
 it.each([
@@ -12,6 +14,15 @@ it.each([
   ['vhd', 'dynamic', sketchDynamicVhd().bytes],
   ['vdi', 'fixed', sketchVdi({ type: 2 }).bytes],
   ['vdi', 'dynamic', sketchVdi().bytes],
+  ['vhdx', 'fixed', sketchVhdx({ fixed: true }).bytes],
+  ['vhdx', 'dynamic', sketchVhdx().bytes],
+  ['vmdk', 'streamOptimized', sketchVmdk({ kind: 'stream' }).bytes],
+  ['vmdk', 'monolithicSparse', sketchVmdk().bytes],
+  [
+    'vmdk',
+    'monolithicSparse',
+    sketchVmdk({ descriptor: describeVmdk({ createType: 'monolithicsparse' }) }).bytes,
+  ],
 ] as const)(
   'tells %s, %s, so that a file keeps its kind when it is written anew',
   async (format, subformat, bytes) => {

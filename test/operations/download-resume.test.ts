@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { readdirSync, statSync } from 'node:fs'
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -39,7 +40,11 @@ async function killHalfWay(id: string): Promise<string> {
     return true
   }
   const download = ['images', 'download', `wire:${id}`, 'image.raw']
-  await site.interrupt(download, { when: /Downloading/, after: 1_500, signal: 'SIGKILL' })
+  const hasBegun = () =>
+    readdirSync(site.home).some(
+      (name) => name.startsWith('.imagewright-') && statSync(join(site.home, name)).size > 0,
+    )
+  await site.interrupt(download, { when: hasBegun, signal: 'SIGKILL' })
   glance.fault = () => false
   const [job] = await site.json(z.array(jobDocument), ['jobs', 'list'])
   return job?.id ?? ''

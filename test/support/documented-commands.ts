@@ -18,31 +18,48 @@ export function documentedCommands(page: string, kind: string): string[] {
 }
 
 /** A folder in which the commands of one page can run: two disk images, and the embedded cloud with one instance. */
-export async function preparePage(options: { bootable: boolean }): Promise<{
+export interface Page extends AsyncDisposable {
   run(line: string): Promise<{ stdout: string; stderr: string }>
-  [Symbol.asyncDispose](): Promise<void>
-}> {
-  const folder = await mkdtemp(join(tmpdir(), 'imagewright-docs-'))
-  const home = join(folder, 'home')
-  await buildTinyGuest(join(folder, 'disk.raw'), { bootable: options.bootable })
-  if (options.bootable) {
-    const key = join(folder, 'id_ed25519')
+}
+
+/** Such a folder for one page. */
+export async function preparePage({ bootable }: { bootable: boolean }): Promise<Page> {
+  const page = await emptyPage()
+  await buildTinyGuest(join(page.folder, 'disk.raw'), { bootable })
+  if (bootable) {
+    const key = join(page.folder, 'id_ed25519')
     await runProgram('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', key], {
       timeout: 10_000,
       package: 'openssh-client',
     })
   }
-  const run = (line: string) =>
-    promisify(execFile)(
-      'bash',
-      ['-c', `imagewright() { "$NODE" "$MAIN" "$@"; }; set -euo pipefail; ${line}`],
-      {
+  await page.run('imagewright convert disk.raw disk.qcow2')
+  await page.run('imagewright images upload disk.qcow2 local:debian-12')
+  await page.run('imagewright instances launch local:debian-12 web1 --no-start')
+  return page
+}
+
+/** A folder like that of another page, as long as nothing was run there. */
+export async function copyPage(other: Page): Promise<Page> {
+  const page = await emptyPage()
+  const { stdout } = await other.run('pwd')
+  await runProgram('cp', ['-a', '--sparse=always', '--reflink=auto', `${stdout.trim()}/.`, page.folder], {
+    timeout: 60_000,
+  })
+  return page
+}
+
+async function emptyPage(): Promise<Page & { folder: string }> {
+  const folder = await mkdtemp(join(tmpdir(), 'imagewright-docs-'))
+  const home = join(folder, 'home')
+  const script = 'imagewright() { "$NODE" "$MAIN" "$@"; }; set -euo pipefail'
+  return {
+    folder,
+    run: (line) =>
+      promisify(execFile)('bash', ['-c', `${script}; ${line}`], {
         cwd: folder,
         env: { ...process.env, IMAGEWRIGHT_HOME: home, NODE: process.execPath, MAIN: commandLine },
-      },
-    )
-  await run('imagewright convert disk.raw disk.qcow2')
-  await run('imagewright images upload disk.qcow2 local:debian-12')
-  await run('imagewright instances launch local:debian-12 web1 --no-start')
-  return { run, [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) }
+      }),
+    [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
+  }
 }

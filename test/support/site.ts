@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { constants, tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
@@ -32,7 +33,8 @@ export interface Site extends AsyncDisposable {
   /** Runs it with `--json`, expects failure, and gives the error. @throws Error when it succeeds */
   failure(commandArguments: readonly string[], options?: CommandOptions): Promise<Failure>
   /**
-   * Starts it, and sends it `signal` so many milliseconds after its stderr first matches `when`.
+   * Starts it, and sends it `signal` so many milliseconds after its stderr first matches `when`, the file `when` is there, or
+   * `when` says so.
    * @throws Error when it ends by itself before that
    */
   interrupt(commandArguments: readonly string[], interruption: Interruption): Promise<CommandResult>
@@ -46,8 +48,8 @@ export interface Failure {
   readonly message: string
 }
 
-export interface Interruption {
-  when: RegExp
+export interface Interruption extends CommandOptions {
+  when: RegExp | string | (() => boolean)
   /** Milliseconds. */
   after?: number
   signal: 'SIGKILL' | 'SIGINT'
@@ -95,23 +97,31 @@ export async function makeSite({ env = {} }: Pick<CommandOptions, 'env'> = {}): 
       if (!parsed.success) throw new Error(`No error document: ${describe(commandArguments, result)}`)
       return { exitCode: result.exitCode, ...parsed.data.error }
     },
-    async interrupt(commandArguments, { when, after = 0, signal, again }) {
-      const running = start(commandArguments)
+    async interrupt(commandArguments, { when, after = 0, signal, again, ...options }) {
+      const running = start(commandArguments, options)
       let seen = ''
       let sent = false
       let sentAgain = false
+      const isTime = (): boolean => {
+        if (typeof when === 'string') return existsSync(when)
+        return when instanceof RegExp ? when.test(seen) : when()
+      }
+      const look = (): void => {
+        if (sent || !isTime()) return
+        sent = true
+        setTimeout(() => running.kill(signal), after)
+      }
+      const looking = setInterval(look, 20)
       running.stderr.setEncoding('utf8').on('data', (text: string) => {
         seen += text
-        if (!sent && when.test(seen)) {
-          sent = true
-          setTimeout(() => running.kill(signal), after)
-        }
+        look()
         if (!sentAgain && again?.test(seen)) {
           sentAgain = true
           running.kill(signal)
         }
       })
       const ended = await running
+      clearInterval(looking)
       const { stdout, stderr } = ended
       const result = { exitCode: exitCodeOf(ended), stdout, stderr }
       if (!sent) throw new Error(`Never showed ${when}: ${describe(commandArguments, result)}`)
@@ -126,8 +136,11 @@ export async function makeSite({ env = {} }: Pick<CommandOptions, 'env'> = {}): 
         .sort()
     },
     async [Symbol.asyncDispose]() {
-      const instances = await site.json(z.array(z.object({ id: z.string() })), ['instances', 'list'])
-      for (const { id } of instances) await run(['instances', 'terminate', `local:${id}`])
+      // Those that were never started are no more than files.
+      const started = (await site.files()).flatMap(
+        (path) => /^local\/instances\/([^/]+)\/pid$/.exec(path)?.[1] ?? [],
+      )
+      for (const id of started) await run(['instances', 'terminate', `local:${id}`])
       await rm(home, { recursive: true, force: true })
     },
   }
@@ -152,12 +165,7 @@ export const instanceDocument = z.object({
 })
 
 /** What the tests read of a job. */
-export const jobDocument = z.object({
-  id: z.string(),
-  operation: z.string(),
-  status: z.string(),
-  undoing: z.boolean(),
-})
+export const jobDocument = z.object({ id: z.string(), operation: z.string(), status: z.string() })
 
 function exitCodeOf({ exitCode, signal }: { exitCode?: number; signal?: NodeJS.Signals }): number {
   return exitCode ?? 128 + (signal ? constants.signals[signal] : 0)

@@ -2,7 +2,8 @@ import { z } from 'zod'
 import type { CloudImage, ImageFilter } from '../cloud.ts'
 import { isUnreadable, type UnreadableThing } from './thing-store.ts'
 
-export const localFormats = ['qcow2', 'raw'] as const
+/** `aki`, `ari` and `ami` are the kernel, the ramdisk and the root file system of a machine that is kept in three images. */
+export const localFormats = ['qcow2', 'raw', 'ami', 'aki', 'ari'] as const
 export const localVisibilities = ['private', 'shared', 'public'] as const
 
 /** What `image.json` holds. */

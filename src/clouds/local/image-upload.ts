@@ -1,6 +1,7 @@
 import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
-import { openCheckedDisk } from '../../disk/open-disk.ts'
+import { isOpaque } from '../../disk/opaque-format.ts'
+import { openContainer } from '../../disk/open-container.ts'
 import type { SeekableSink } from '../../transfer/byte-sink.ts'
 import { digestSource } from '../../transfer/digest-source.ts'
 import { createFileSink } from '../../transfer/file-sink.ts'
@@ -52,12 +53,16 @@ async function examine(
   { format, size, signal }: { format: string; size: number | undefined; signal: AbortSignal | undefined },
 ): Promise<Pick<ImageRecord, 'size' | 'virtualSize' | 'sha256'>> {
   const source = await openFileSource(path, { signal })
-  await using checked = await openCheckedDisk(source, { format, signal })
+  await using checked = await openContainer(source, { format }, { signal })
   if (size !== undefined && size !== source.size) {
     throw new CloudError('IMAGE_STATE', `${size} bytes were announced, but ${source.size} arrived.`)
   }
   const digests = await digestSource(source, ['sha256'], { signal })
-  return { size: source.size, virtualSize: checked.disk.size, sha256: digests.sha256 ?? null }
+  return {
+    size: source.size,
+    virtualSize: isOpaque(format) ? null : checked.disk.size,
+    sha256: digests.sha256 ?? null,
+  }
 }
 
 function pending(record: ImageRecord): ImageRecord {

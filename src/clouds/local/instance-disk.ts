@@ -13,6 +13,26 @@ import type { ImageRecord } from './image-record.ts'
 import type { InstanceRecord } from './instance-record.ts'
 import { dataPath, type LocalStores } from './local-images.ts'
 
+/**
+ * What the image is to the machine whose disk it is.
+ * @throws CloudError `INSTANCE_INVALID` when it is not the whole of a machine's disk
+ */
+export function baseFormat({ name, format, properties }: ImageRecord): InstanceRecord['imageFormat'] {
+  if (format === 'aki' || format === 'ari') {
+    throw new CloudError('INSTANCE_INVALID', `The image "${name}" is a ${partNames[format]} and no disk.`, {
+      hint: 'Use the image that names it.',
+    })
+  }
+  if (format === 'ami' && properties.kernel_id) {
+    throw new CloudError('INSTANCE_INVALID', `The kernel of "${name}" is an image of its own.`, {
+      hint: 'Make a disk that starts by itself: imagewright export CLOUD:IMAGE disk.qcow2 --bootable, and upload that.',
+    })
+  }
+  return format === 'ami' ? 'raw' : format
+}
+
+const partNames = { aki: 'kernel', ari: 'ramdisk' } as const
+
 /** Bytes of a new instance's disk: the image's, or more when that was asked for. */
 export function newDiskSize(image: ImageRecord, { diskSize }: NewInstance): number {
   const imageSize = image.virtualSize ?? 0
@@ -37,7 +57,7 @@ export async function createInstanceDisk(
   const backingFile = `../../images/${image.id}/data`
   await useSink(
     await createFileSink(path, { mode: 0o600, signal }),
-    (sink) => writeQcow2Overlay(sink, { size, backingFile, backingFormat: image.format, signal }),
+    (sink) => writeQcow2Overlay(sink, { size, backingFile, backingFormat: baseFormat(image), signal }),
     { signal },
   )
 }

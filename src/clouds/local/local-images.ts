@@ -41,7 +41,9 @@ export function localImages(stores: LocalStores): ImageService {
     },
 
     async create(image, { key }) {
-      supported(['bare'], image.container ?? 'bare', 'container')
+      // As in Glance: the three-part images have a container of their own name.
+      const containers = ['ami', 'aki', 'ari'].includes(image.format) ? [image.format, 'bare'] : ['bare']
+      supported(containers, image.container ?? 'bare', 'container')
       const record = await images.create(key, {
         ...(image.id === undefined ? {} : { id: image.id }),
         record: (id, createdAt) => newRecord(image, { id, key, createdAt }),

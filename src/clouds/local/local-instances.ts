@@ -7,7 +7,7 @@ import { cloudInitSeed } from './cloud-init-seed.ts'
 import { thawForgotten } from './guest-agent.ts'
 import { hypervisorVersion } from './hypervisor.ts'
 import type { ImageRecord } from './image-record.ts'
-import { createInstanceDisk, newDiskSize } from './instance-disk.ts'
+import { baseFormat, createInstanceDisk, newDiskSize } from './instance-disk.ts'
 import type { InstanceRecord } from './instance-record.ts'
 import { found, type LocalStores, readable } from './local-images.ts'
 import { cutPower, machineStatus, readConsole, startMachine, stopMachine } from './machine.ts'
@@ -153,7 +153,7 @@ function newRecord(
     key,
     name: instance.name,
     imageId: image.id,
-    imageFormat: image.format,
+    imageFormat: baseFormat(image),
     createdAt,
     cpus: positive(instance.cpus ?? 1, 'processors'),
     memory: positive(instance.memory ?? Math.max(defaultMemory, image.minRam), 'MiB of memory'),

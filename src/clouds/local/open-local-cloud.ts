@@ -1,6 +1,6 @@
 import type { AbortOptions } from '../../core/abort.ts'
 import type { Cloud } from '../cloud.ts'
-import { imageRecordSchema } from './image-record.ts'
+import { imageRecordSchema, localFormats } from './image-record.ts'
 import { instanceRecordSchema } from './instance-record.ts'
 import { checkLocalCloud } from './local-check.ts'
 import { openLocalFolder } from './local-folder.ts'
@@ -39,7 +39,7 @@ export async function openLocalCloud(options: OpenLocalCloudOptions): Promise<Cl
     type: 'local',
     capabilities: {
       images: {
-        formats: ['qcow2', 'raw'],
+        formats: localFormats,
         seekableUpload: true,
         rangeDownload: true,
         visibilities: ['private', 'shared', 'public'],

@@ -1,4 +1,5 @@
 import { constants, crc32, deflateRawSync, deflateSync, zstdCompressSync } from 'node:zlib'
+import { freeBuffer } from '../../core/free-buffer.ts'
 
 /** `deflate` is the bare stream of RFC 1951, `zlib` the same with the header and checksum of RFC 1950. */
 export type CompressionMethod = 'deflate' | 'zlib' | 'zstd'
@@ -57,10 +58,13 @@ export function compressBlocks(
     const isHard = compressed.length > blockSize / 2
     memLevel = isHard ? memoryLevels.fast : memoryLevels[favour]
     const kept = keepIncompressible && compressed.length >= blockSize
-    sizes[index] = kept ? blockSize : compressed.length
-    if (kept) continue
-    output.set(compressed, used)
-    used += compressed.length
+    const size = kept ? blockSize : compressed.length
+    sizes[index] = size
+    if (!kept) {
+      output.set(compressed, used)
+      used += size
+    }
+    freeBuffer(compressed)
   }
   return sizes
 }

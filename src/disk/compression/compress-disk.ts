@@ -1,4 +1,5 @@
 import { type AbortOptions, throwIfCancelled } from '../../core/abort.ts'
+import { freeBuffer } from '../../core/free-buffer.ts'
 import { abortable } from '../../transfer/abortable.ts'
 import type { ByteRanges } from '../byte-ranges.ts'
 import type { Disk } from '../disk.ts'
@@ -68,6 +69,7 @@ export async function* compressDisk(
     while (queue.length > 0) yield* takeOldest()
   } finally {
     await Promise.allSettled(queue.map((work) => work.compressed))
+    for (const buffer of idle) freeBuffer(buffer)
   }
 }
 

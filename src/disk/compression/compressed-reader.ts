@@ -1,5 +1,6 @@
 import type { AbortOptions } from '../../core/abort.ts'
 import { KiB, MiB } from '../../core/bytes.ts'
+import { freeBuffer } from '../../core/free-buffer.ts'
 import type { RandomAccessSource } from '../../transfer/byte-source.ts'
 
 /** A compressed block and the part of it that somebody wants. */
@@ -22,6 +23,8 @@ export interface CompressedReaderOptions<Part extends WantedPart> {
 /** Bytes that one read of neighbouring blocks may have, and that may lie unused between two of them. */
 const maximumGroup = 2 * MiB
 const maximumGap = 16 * KiB
+/** Blocks that one read decompresses at the same time: enough for the thread pool, and few to be waiting in memory. */
+const atOnce = 16
 /** Decompressed blocks kept for the next small read, so that a file system's reader does not pay for each. */
 const keptBytes = 4 * MiB
 
@@ -46,18 +49,24 @@ export function compressedReader<Part extends WantedPart>(
   async function readGroup({ parts, start, end }: Group<Part>, options: AbortOptions): Promise<void> {
     const data = Buffer.allocUnsafeSlow(end - start)
     await source.read(data, start, options)
-    const outcomes = await Promise.allSettled(
-      parts.map(async (part) => {
+    const left = parts.values()
+
+    async function decompressNext(): Promise<void> {
+      for (const part of left) {
         const { host, compressedLength } = part
         const from = host - start
         const plain = await decompress(data.subarray(from, from + compressedLength), part)
         deliver(part, plain)
         if (part.target.length < blockSize) keep(host, plain)
-      }),
-    )
+        else freeBuffer(plain)
+      }
+    }
+
+    const outcomes = await Promise.allSettled(Array.from({ length: atOnce }, decompressNext))
     // Only now: nothing may write into the caller's buffer after it has been given back.
     const failed = outcomes.find((outcome) => outcome.status === 'rejected')
     if (failed) throw failed.reason
+    freeBuffer(data)
   }
 
   function keep(host: number, plain: Buffer): void {

@@ -52,7 +52,7 @@ function inflateCluster(data: Buffer, clusterSize: number): Promise<Buffer> {
   return inflate(data, {
     windowBits: constants.Z_MAX_WINDOWBITS,
     maxOutputLength: clusterSize,
-    chunkSize: clusterSize,
+    chunkSize: clusterSize + 1,
     // The data may stop without an end-of-stream mark: the length of what came out decides.
     finishFlush: constants.Z_SYNC_FLUSH,
   })
@@ -63,7 +63,7 @@ async function unzstdCluster(data: Buffer, clusterSize: number): Promise<Buffer>
   if (length === null) throw new Error('No complete Zstandard frame')
   return unzstd(data.subarray(0, length), {
     maxOutputLength: clusterSize,
-    chunkSize: clusterSize,
+    chunkSize: clusterSize + 1,
     params: { [constants.ZSTD_d_windowLogMax]: maximumZstdWindowLog },
   })
 }

@@ -2,7 +2,12 @@ import type { AbortOptions } from '../../core/abort.ts'
 import { formatSize } from '../../core/bytes.ts'
 import type { RandomAccessSource } from '../../transfer/byte-source.ts'
 import type { CheckContainerOptions, ContainerCheck } from '../format-reader.ts'
-import { type DescriptorContext, descriptorProblems, descriptorRules } from '../vmdk/descriptor-policy.ts'
+import {
+  type DescriptorContext,
+  descriptorProblems,
+  descriptorRules,
+  vmdkKind,
+} from '../vmdk/descriptor-policy.ts'
 import type { VmdkDescriptor } from '../vmdk/parse-descriptor.ts'
 import { readEmbeddedDescriptor, readTextDescriptor } from '../vmdk/read-descriptor.ts'
 import { isSparseExtent, readFooter, readSparseHeader, type SparseHeader } from '../vmdk/vmdk-header.ts'
@@ -51,12 +56,12 @@ export async function checkVmdk(
     header,
     allowOtherFiles,
   })
-  checks.push(...described.checks)
-  if (isRefused(checks)) return { virtualSize, checks }
-  checks.push(...(await checkVmdkTables(source, header, options)))
-  if (isRefused(checks)) return { virtualSize, checks }
-  checks.push(...(await checkInside(source, { signal })))
-  return { virtualSize, checks }
+  const facts = { ...described, virtualSize, checks: [...checks, ...described.checks] }
+  if (isRefused(facts.checks)) return facts
+  facts.checks.push(...(await checkVmdkTables(source, header, options)))
+  if (isRefused(facts.checks)) return facts
+  facts.checks.push(...(await checkInside(source, { signal })))
+  return facts
 }
 
 /** The data are in other files, so that there is no guest's disk to look at yet. */
@@ -141,7 +146,12 @@ async function checkDescriptor(
       return 'The image keeps its data in other files, which was allowed, and which are not checked here.'
     })
   }
-  return { virtualSize: descriptor.size, checks: findings.results() }
+  const kind = vmdkKind(descriptor, context.header !== null)
+  return {
+    virtualSize: descriptor.size,
+    ...(kind === null ? {} : { subformat: kind }),
+    checks: findings.results(),
+  }
 }
 
 /** The source stays open: it is the caller's, so the reader is not closed. */

@@ -46,7 +46,8 @@ export async function decompressGrain(data: Buffer, grain: StoredGrain): Promise
   }
   const plain = await inflateGrain(data.subarray(grainMarkerBytes, end), {
     maxOutputLength: grainSize,
-    chunkSize: grainSize,
+    // One more, or a second piece of memory would wait for what comes after a full one.
+    chunkSize: grainSize + 1,
   }).catch((error: unknown) => {
     throw damaged(grain, 'do not decompress', error)
   })

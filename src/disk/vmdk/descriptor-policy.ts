@@ -28,18 +28,26 @@ export interface DescriptorProblem {
   readonly hint: string
 }
 
-/** Kinds of disk by `createType` in lower case, with the type of their extents. */
+/** Kinds of disk by `createType`, with the type of their extents. */
 const embeddedKinds: Readonly<Record<string, string>> = {
-  monolithicsparse: 'SPARSE',
-  streamoptimized: 'SPARSE',
+  monolithicSparse: 'SPARSE',
+  streamOptimized: 'SPARSE',
 }
 const separateKinds: Readonly<Record<string, string>> = {
-  monolithicflat: 'FLAT',
-  twogbmaxextentflat: 'FLAT',
-  twogbmaxextentsparse: 'SPARSE',
+  monolithicFlat: 'FLAT',
+  twoGbMaxExtentFlat: 'FLAT',
+  twoGbMaxExtentSparse: 'SPARSE',
 }
-const readableKinds =
-  'monolithicSparse, streamOptimized, monolithicFlat, twoGbMaxExtentFlat and twoGbMaxExtentSparse'
+const readableKinds = Object.keys({ ...embeddedKinds, ...separateKinds }).join(', ')
+
+/** The kind of disk by its usual name, since programs write it in small letters too; null when it cannot be read. */
+export function vmdkKind(
+  { createType }: Pick<VmdkDescriptor, 'createType'>,
+  isEmbedded: boolean,
+): string | null {
+  const kinds = Object.keys(isEmbedded ? embeddedKinds : separateKinds)
+  return kinds.find((kind) => kind.toLowerCase() === createType.toLowerCase()) ?? null
+}
 
 /** Every extent is an open file; 512 of 2 GB are a disk of 1 TB. */
 const maximumExtents = 512
@@ -58,8 +66,9 @@ export function* descriptorProblems(
       hint: 'Consolidate the snapshots where the machine is, or clone the disk: vmkfstools -i, vmware-vdiskmanager -r.',
     }
   }
-  const extentType = (header ? embeddedKinds : separateKinds)[createType.toLowerCase()]
-  if (extentType === undefined) {
+  const kind = vmdkKind(descriptor, header !== null)
+  const extentType = kind === null ? undefined : (header ? embeddedKinds : separateKinds)[kind]
+  if (kind === null) {
     yield {
       rule: 'subformat',
       code: 'IMAGE_FORMAT_UNSUPPORTED',

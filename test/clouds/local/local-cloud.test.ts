@@ -5,7 +5,7 @@ import { chmod, mkdir, mkdtemp, readdir, rename, rm, stat, utimes, writeFile } f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { Cloud } from '../../../src/clouds/cloud.ts'
+import type { Cloud, NewImage } from '../../../src/clouds/cloud.ts'
 import { openLocalCloud } from '../../../src/clouds/local/open-local-cloud.ts'
 import { writeQcow2Overlay } from '../../../src/disk/qcow2/qcow2-overlay.ts'
 import { listenForLines } from './line-server.ts'
@@ -26,8 +26,8 @@ describe('the embedded cloud', () => {
 
   const content = Buffer.alloc(8192, 'content ')
 
-  async function activeImage(name = 'image'): Promise<string> {
-    const { id } = await cloud.images.create({ name, format: 'raw' }, { key: randomUUID() })
+  async function activeImage(name = 'image', record: Partial<NewImage> = {}): Promise<string> {
+    const { id } = await cloud.images.create({ name, format: 'raw', ...record }, { key: randomUUID() })
     await cloud.images.upload(id, (sink) => sink.write(content))
     return id
   }
@@ -199,6 +199,21 @@ describe('the embedded cloud', () => {
       await expect(create).rejects.toMatchObject({ code: 'CLOUD_UNSUPPORTED' })
     })
 
+    it('are kernels only when they are no disk in disguise', async () => {
+      const { id } = await cloud.images.create({ name: 'x', format: 'aki' }, { key: 'k' })
+      const disguised = cloud.images.upload(id, (sink) =>
+        writeQcow2Overlay(sink, { size: 1024 * 1024, backingFile: '/etc/passwd', backingFormat: 'raw' }),
+      )
+      await expect(disguised).rejects.toMatchObject({ code: 'IMAGE_FORMAT_MISMATCH' })
+      expect((await cloud.images.get(id)).status).toBe('pending')
+    })
+
+    it('have the container of their format, as in Glance, or none', async () => {
+      for (const container of ['aki', 'bare']) await activeImage('x', { format: 'aki', container })
+      const create = cloud.images.create({ name: 'x', format: 'raw', container: 'aki' }, { key: 'k' })
+      await expect(create).rejects.toMatchObject({ code: 'CLOUD_UNSUPPORTED' })
+    })
+
     it('are listed newest first', async () => {
       const ids: string[] = []
       for (const name of ['a', 'b', 'c']) ids.unshift(await activeImage(name))
@@ -286,6 +301,25 @@ describe('the embedded cloud', () => {
       await agent.close()
       expect(agent.received.map(({ execute }) => execute)).toEqual(['guest-sync', 'guest-fsfreeze-thaw'])
       expect(await readdir(path)).not.toContain('frozen.json')
+    })
+
+    it.each(['aki', 'ari'])('are refused when their disk would be an %s', async (format) => {
+      const imageId = await activeImage('part', { format })
+      const launch = cloud.instances.launch({ name: 'vm', imageId, start: false }, { key: 'k' })
+      await expect(launch).rejects.toMatchObject({ code: 'INSTANCE_INVALID' })
+    })
+
+    it('have an ami as their disk, unless its kernel is an image of its own', async () => {
+      const imageId = await activeImage('whole', { format: 'ami' })
+      const { id } = await cloud.instances.launch({ name: 'vm', imageId, start: false }, { key: 'k' })
+      const { image } = await cloud.instances.snapshot(id, { name: 'snapshot' }, { key: 's' })
+      expect(image.virtualSize).toBe(content.length)
+      const apart = await activeImage('apart', { format: 'ami', properties: { kernel_id: randomUUID() } })
+      const launch = cloud.instances.launch({ name: 'vm', imageId: apart, start: false }, { key: 'l' })
+      await expect(launch).rejects.toMatchObject({
+        code: 'INSTANCE_INVALID',
+        hint: expect.stringContaining('--bootable'),
+      })
     })
 
     it.each([

@@ -274,6 +274,7 @@ describe('a disk in other files', () => {
     await writeFile(join(folder, 'disk-flat.vmdk'), Buffer.concat(sectors))
     await using opened = await open(path, folder)
     expect((await readWhole(opened.disk)).equals(Buffer.concat(sectors.slice(3, 5)))).toBe(true)
+    expect(opened.verdict.subformat).toBe('monolithicFlat')
   })
 
   test('is refused where a flat file is too short', async () => {

@@ -1,6 +1,6 @@
-import { DiskError } from '../disk/errors.ts'
-import type { Probe } from '../disk/probe.ts'
-import type { RecognisedFormat } from '../disk/signatures.ts'
+import { DiskError } from './errors.ts'
+import type { Probe } from './probe.ts'
+import type { RecognisedFormat } from './signatures.ts'
 
 /**
  * Formats that are copied byte for byte and never looked into, with what their content may look like: kernels, initial

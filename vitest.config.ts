@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { LongestFirst } from './test/support/longest-first.ts'
 
 const openStackTests = ['test/integration/openstack-*.test.ts']
 
@@ -6,6 +7,7 @@ export default defineConfig({
   test: {
     // The tests wait for programs they start as often as they work themselves.
     maxWorkers: '100%',
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {

@@ -39,7 +39,7 @@ describeOpenStack('a provider of the testbed', () => {
     const { urls } = await findOpenStack(folder)
     await poll({
       what: 'the end of the provider',
-      deadline: 10_000,
+      deadline: 60_000,
       attempt: async () => (await processesOf(folder)).length === 0 || undefined,
     })
     expect(await isAnswering(urls.image)).toBe(false)

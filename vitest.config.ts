@@ -14,8 +14,9 @@ export default defineConfig({
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: ['test/integration/**'],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          // In CI they share the machine with two OpenStack providers.
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
         },
       },
       {

@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { LongestFirst } from './test/support/longest-first.ts'
 
 const openStackTests = ['test/integration/openstack-*.test.ts']
 
@@ -6,14 +7,16 @@ export default defineConfig({
   test: {
     // The tests wait for programs they start as often as they work themselves.
     maxWorkers: '100%',
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: ['test/integration/**'],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          // In CI they share the machine with two OpenStack providers.
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
         },
       },
       {

@@ -16,7 +16,7 @@ describe('the commands in the documentation', () => {
   // A page is a chain of commands, and no two pages have anything in common.
   it.concurrent.each(pages.filter((page) => documentedCommands(page, 'sh').length > 0))(
     'all work, in the order of the page: %s',
-    { timeout: 120_000 },
+    { timeout: 300_000 },
     async (page) => {
       await using own = await copyPage(prepared)
       for (const line of documentedCommands(page, 'sh')) await own.run(line)

@@ -71,7 +71,8 @@ function machineArguments(
   const flash = (unit: number, file: string) => ['-drive', `if=pflash,format=raw,unit=${unit},${file}`]
   return [
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-serial', 'stdio', '-no-reboot'],
-    ...['-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', '2', '-m', String(memory)],
+    // Five-level paging only slows emulation down.
+    ...['-accel', 'tcg,thread=multi', '-cpu', 'max,la57=off', '-smp', '2', '-m', String(memory)],
     ...['-device', 'virtio-rng-pci', '-drive', drive],
     ...(network ? ['-nic', 'user,model=virtio-net-pci,restrict=on'] : []),
     ...(firmware === 'bios'

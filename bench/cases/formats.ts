@@ -20,7 +20,7 @@ interface Row {
 const rows: readonly Row[] = [
   {
     id: 'P2',
-    title: 'raw to VMDK streamOptimized, 2 GiB of programs and texts',
+    title: 'raw to VMDK streamOptimized, 1 GiB of programs and texts',
     goal: '<= 0.33',
     extension: 'vmdk',
     peerOptions: ['-O', 'vmdk', '-o', 'subformat=streamOptimized'],
@@ -28,7 +28,7 @@ const rows: readonly Row[] = [
   },
   {
     id: 'P2',
-    title: 'raw to VMDK streamOptimized, 2 GiB of random words',
+    title: 'raw to VMDK streamOptimized, 1 GiB of random words',
     goal: '<= 0.33',
     extension: 'vmdk',
     peerOptions: ['-O', 'vmdk', '-o', 'subformat=streamOptimized'],
@@ -36,7 +36,7 @@ const rows: readonly Row[] = [
   },
   {
     id: 'P2',
-    title: 'raw to OVA, 2 GiB of programs and texts, against qemu-img and tar',
+    title: 'raw to OVA, 1 GiB of programs and texts, against qemu-img and tar',
     goal: '<= 0.33',
     extension: 'ova',
     peerOptions: ['-O', 'vmdk', '-o', 'subformat=streamOptimized'],
@@ -52,7 +52,7 @@ const rows: readonly Row[] = [
     ] as const
   ).map(([name, extension, options, peerOptions]) => ({
     id: 'P2b',
-    title: `raw to ${name}, 2 GiB of programs and texts`,
+    title: `raw to ${name}, 1 GiB of programs and texts`,
     goal: '<= 1.0',
     extension,
     options,
@@ -70,7 +70,7 @@ export const formats: Benchmark[] = rows.map((row) => ({
     const input = join(folder, 'in.raw')
     const ours = join(folder, `ours.${row.extension}`)
     const theirs = join(folder, `theirs.${row.extension}`)
-    await row.writeInput(input, 2 * GiB)
+    await row.writeInput(input, GiB)
     return {
       ours: {
         name: 'imagewright',

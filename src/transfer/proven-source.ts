@@ -25,6 +25,8 @@ export interface ProvenSourceOptions {
   expected?: ExpectedDigest
   /** Which digests the stream of the source is to be compared with by itself; all of its `provenBy` when absent. */
   compare?: readonly DigestAlgorithm[]
+  /** Whether whoever reads takes more time for the bytes than their digest, which then needs no thread. Default false. */
+  isSlow?: boolean
   /** The error for bytes that are not those of the checksum; `what` completes a sentence about the source. */
   mismatch: (what: string) => Error
 }
@@ -55,7 +57,7 @@ const settledAhead = 4 * MiB
 
 /**
  * Wraps a source that is far away so that what is read of it is proved by the digest of the whole, in one pass and few
- * ranges besides. Holds up to 16 MiB of blocks, 16 MiB of tags, and 8 MiB for hashing, whatever the size.
+ * ranges besides. Holds up to 16 MiB of blocks, 16 MiB of tags, and 4 MiB for hashing, whatever the size.
  */
 export function provenSource(source: RandomAccessSource, options: ProvenSourceOptions): ProvenSource {
   const { size } = source
@@ -75,10 +77,10 @@ export function provenSource(source: RandomAccessSource, options: ProvenSourceOp
 
   function begin(rereads: boolean, { signal, onProgress }: PassProgress): Pass {
     if (pass) throw new Error(`The pass over ${source.name} has begun already.`)
-    const { expected, compare, mismatch } = options
+    const { expected, compare, isSlow = false, mismatch } = options
     readable = rereads
     pass = startPass(
-      { source, blockSize, blockCount, expected, compare, mismatch, signal },
+      { source, blockSize, blockCount, expected, compare, isSlow, mismatch, signal },
       (index, bytes) => {
         // What nobody can ask for again needs no tag.
         if (rereads || tags.has(index)) tags.add(index, bytes)

@@ -3,6 +3,7 @@ import { MiB } from '../core/bytes.ts'
 import type { RandomAccessSource } from './byte-source.ts'
 import type { DigestAlgorithm } from './digests.ts'
 import { Hasher } from './hasher.ts'
+import { inlineHasher, type StreamHasher } from './inline-hasher.ts'
 
 /** A place in a block. */
 export interface BlockPlace {
@@ -45,16 +46,18 @@ export interface PassOptions extends AbortOptions {
   /** The digest of the whole, where the source does not compare its stream by itself. */
   expected: ExpectedDigest | undefined
   compare: readonly DigestAlgorithm[] | undefined
+  /** Whether whoever reads takes more time for the bytes than their digest: it needs no thread then. */
+  isSlow: boolean
   mismatch: (what: string) => Error
 }
 
 /** Begins a pass; `onBlock` sees every block once, in order. */
 export function startPass(
-  { source, blockSize, blockCount, expected, compare, mismatch, signal }: PassOptions,
+  { source, blockSize, blockCount, expected, compare, isSlow, mismatch, signal }: PassOptions,
   onBlock: (index: number, bytes: Uint8Array) => void,
 ): Pass {
   const chunks = source.stream({ signal, ...(compare ? { compare } : {}) })[Symbol.asyncIterator]()
-  const hasher = expected ? new Hasher([expected.algorithm]) : null
+  const hasher = expected ? hasherFor(expected, { isSlow }) : null
   /** Blocks that were passed last, each at its number modulo their count; overwritten in turns only. */
   const recent: { index: number; bytes: Buffer }[] = []
   const recentCount = Math.max(1, recentBytes / blockSize)
@@ -134,4 +137,8 @@ export function startPass(
       await chunks.return?.()
     },
   }
+}
+
+function hasherFor({ algorithm }: ExpectedDigest, { isSlow }: Pick<PassOptions, 'isSlow'>): StreamHasher {
+  return isSlow ? inlineHasher(algorithm) : new Hasher([algorithm])
 }

@@ -123,7 +123,7 @@ export function describeRunningInstances(name: string, open: () => Promise<Boota
     async function boot(id: string): Promise<string> {
       return poll({
         what: `the console of ${id} to match ${bootable.birthmark}`,
-        deadline: 120_000,
+        deadline: 300_000,
         interval: 250,
         maximumInterval: 1_000,
         attempt: async () => bootable.birthmark.exec(await cloud.instances.console(id))?.[1],

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdir, open, rm, stat } from 'node:fs/promises'
+import { mkdir, open, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -7,6 +7,7 @@ import { z } from 'zod'
 import { runProgram } from '../../src/core/program.ts'
 import { bootDisk } from '../../testbed/boot-disk.ts'
 import { buildDebianGuest, debianGuestRequirements } from '../../testbed/debian-guest.ts'
+import { disableCloudInit } from '../../testbed/disable-cloud-init.ts'
 import { buildTinyGuest } from '../../testbed/tiny-guest.ts'
 import { describeWith } from '../support/requirements.ts'
 import { makeSite, type Site } from '../support/site.ts'
@@ -80,8 +81,12 @@ describeWith(
     test('imports an exported Debian, and makes it a guest of KVM that boots', async () => {
       const raw = join(site.home, 'debian.raw')
       await buildDebianGuest(raw)
+      await disableCloudInit(raw)
       // It wants to write the boot loader's configuration anew, and the guest has its boot loader from outside.
-      await writeProgram(raw, '/usr/sbin/grub-mkconfig', '#!/bin/sh\nexit 0\n')
+      await writeToGuest(raw, '/usr/sbin/grub-mkconfig', '#!/bin/sh\nexit 0\n', '0100755')
+      // It makes an initial ramdisk, by emulation: one with what this guest needs takes a quarter of the time.
+      await writeToGuest(raw, '/etc/initramfs-tools/conf.d/small', 'MODULES=list\n')
+      await writeToGuest(raw, '/etc/initramfs-tools/modules', 'virtio_pci\nvirtio_blk\next4\n')
       const options = ['--cpus', '2', '--memory', '1G', '--nic', 'vmxnet3', '--disk-bus', 'scsi']
       await site.json(storedDocument, ['export', 'debian.raw', 'debian.ova', ...options])
       const { appliance } = await site.json(inspectionDocument, ['inspect', 'debian.ova'])
@@ -112,11 +117,21 @@ describeWith(
       await bootDisk(join(out, 'debian-sda'), { until, timeout: 600_000, memory: 1024 })
     }, 2_400_000)
 
-    async function writeProgram(image: string, path: string, content: string): Promise<void> {
-      const local = join(site.home, 'program')
-      await runProgram('tee', [local], { timeout: 10_000, input: content })
+    /** Writes a file, in place of one that is there. */
+    async function writeToGuest(
+      image: string,
+      path: string,
+      content: string,
+      mode = '0100644',
+    ): Promise<void> {
+      const local = join(site.home, 'file')
+      await writeFile(local, content)
       const partition = `${image}?offset=${mebibyte}`
-      for (const request of [`write ${local} ${path}`, `set_inode_field ${path} mode 0100755`]) {
+      for (const request of [
+        `rm ${path}`,
+        `write ${local} ${path}`,
+        `set_inode_field ${path} mode ${mode}`,
+      ]) {
         await runProgram('debugfs', ['-w', '-R', request, partition], { timeout: 60_000 })
       }
     }

@@ -127,7 +127,7 @@ describeWith(
         process.kill(await pidOf(id), 'SIGKILL')
         await poll({
           what: 'the end of the machine',
-          deadline: 10_000,
+          deadline: 60_000,
           attempt: async () => (await cloud.instances.get(id)).status !== 'running' || undefined,
         })
         expect(await cloud.instances.get(id)).toMatchObject({
@@ -144,7 +144,7 @@ describeWith(
         await qmp(id, 'quit')
         await poll({
           what: 'the end of the machine',
-          deadline: 10_000,
+          deadline: 60_000,
           attempt: async () => (await cloud.instances.get(id)).status === 'stopped' || undefined,
         })
         await cloud.instances.terminate(id)
@@ -154,7 +154,7 @@ describeWith(
         const { id } = await launch('paused')
         await poll({
           what: 'the end of the boot',
-          deadline: 120_000,
+          deadline: 300_000,
           attempt: async () => birthmark.test(await cloud.instances.console(id)) || undefined,
         })
         await qmp(id, 'stop')
@@ -182,12 +182,15 @@ describeWith(
       it('is imaged by the next process when one is killed while it makes a snapshot', async () => {
         const { id } = await launch('interrupted')
         const module = new URL('../../src/clouds/local/open-local-cloud.ts', import.meta.url)
+        // Soon after QEMU has begun to copy the disk; the copy then still has to become an image.
         const script = `
+          import { globSync } from 'node:fs'
           import { openLocalCloud } from ${JSON.stringify(module.href)}
-          const cloud = await openLocalCloud({ name: 'local', folder: ${JSON.stringify(folder)} })
-          setInterval(async () => {
-            const image = await cloud.images.findByKey('again')
-            if (image) setTimeout(() => process.kill(process.pid, 'SIGKILL'), 60)
+          const folder = ${JSON.stringify(folder)}
+          const cloud = await openLocalCloud({ name: 'local', folder })
+          setInterval(() => {
+            if (globSync('scratch/*/backup.qcow2', { cwd: folder }).length === 0) return
+            setTimeout(() => process.kill(process.pid, 'SIGKILL'), 30)
           }, 1)
           await cloud.instances.snapshot(${JSON.stringify(id)}, { name: 'again' }, { key: 'again' })`
         const child = promisify(execFile)(process.execPath, ['--input-type=module', '-e', script])
@@ -206,7 +209,7 @@ describeWith(
         await cloud.instances.terminate(id)
         await expect(access(instancePath(id))).rejects.toThrow('ENOENT')
         // Once dead, it is collected by the process that started it, which is this one.
-        await expect.poll(() => isThere(pid)).toBe(false)
+        await expect.poll(() => isThere(pid), { timeout: 60_000 }).toBe(false)
       })
     })
   },

@@ -1,13 +1,17 @@
 import { randomUUID } from 'node:crypto'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
 import { openCloud } from '../../src/clouds/open-cloud.ts'
 import { loadConfig } from '../../src/config/load-config.ts'
 import { runProgram } from '../../src/core/program.ts'
+import { bootDisk } from '../../testbed/boot-disk.ts'
+import { directory } from '../../testbed/guest-tree.ts'
+import { findHostKernel } from '../../testbed/host-kernel.ts'
 import type { AccountName } from '../../testbed/openstack/accounts.ts'
 import type { OpenStack } from '../../testbed/openstack/openstack.ts'
-import { buildTinyGuest } from '../../testbed/tiny-guest.ts'
+import { buildTinyGuest, tinyBootFiles } from '../../testbed/tiny-guest.ts'
 import { describeImages } from '../conformance/image-conformance.ts'
 import {
   clientImage,
@@ -19,6 +23,13 @@ import {
 } from '../support/openstack.ts'
 import { deleteImages, imagesOf, makeOpenStackSite, sha512OfFile } from '../support/openstack-site.ts'
 import { imageDocument, type Site } from '../support/site.ts'
+
+const bootableDocument = z.object({
+  bootable: z.object({
+    kernel: z.object({ version: z.string(), image: z.string(), ramdisk: z.string() }),
+    warnings: z.array(z.unknown()),
+  }),
+})
 
 describeOpenStack('images of a real OpenStack', () => {
   const prefix = `interchange-${randomUUID().slice(0, 8)}`
@@ -158,4 +169,32 @@ describeOpenStack('images of a real OpenStack', () => {
     const seen = await site.json(z.array(imageDocument), ['images', 'list', 'east-bob'])
     expect(seen.map(({ name }) => name)).toEqual(expect.arrayContaining([ours, theirs]))
   })
-})
+
+  test('that are a machine in three parts become one disk that starts, kernel and ramdisk being named by its image', async () => {
+    const at = (name: string) => join(site.home, name)
+    const [root, kernel, ramdisk, disk] = [at('root'), at('kernel'), at('ramdisk'), at('machine.raw')]
+    const { version } = await findHostKernel()
+    const entries = [directory(`/lib/modules/${version}`)]
+    const { uuid } = await buildTinyGuest(root, { label: 'none', bootable: 'separate', entries })
+    const files = await tinyBootFiles(uuid)
+    await writeFile(kernel, files.kernel)
+    await writeFile(ramdisk, files.ramdisk)
+
+    const upload = async (path: string, name: string, ...options: string[]) => {
+      const target = ['images', 'upload', path, `east:${prefix} ${name}`]
+      return (await site.json(z.object({ image: imageDocument }), [...target, ...options])).image.id
+    }
+    const kernelId = await upload(kernel, 'kernel', '--disk-format', 'aki')
+    const ramdiskId = await upload(ramdisk, 'ramdisk', '--disk-format', 'ari')
+    const named = ['--property', `kernel_id=${kernelId}`, '--property', `ramdisk_id=${ramdiskId}`]
+    await upload(root, 'machine', '--disk-format', 'ami', ...named)
+    const { bootable } = await site.json(bootableDocument, [
+      ...['export', `east:${prefix} machine`, disk, '--bootable', '--firmware', 'bios'],
+    ])
+    expect(bootable).toMatchObject({
+      kernel: { version, image: `east:${prefix} kernel`, ramdisk: `east:${prefix} ramdisk` },
+      warnings: [],
+    })
+    await bootDisk(disk, { until: /TINY-BOOT-OK/, timeout: 300_000 })
+  })
+}, ['mke2fs', 'busybox', 'grub-mkimage', '/usr/lib/grub/i386-pc/boot.img'])

@@ -191,7 +191,7 @@ describeOpenStack('a guest with secrets, captured on one OpenStack and brought t
     const name = `${prefix} interrupted`
     const file = join(site.home, 'resumed.qcow2')
     for (const end of ['resume', 'undo']) {
-      const slow = { kind: 'slow', direction: 'answer', bytesPerSecond: 2 * MiB } as const
+      const slow = { kind: 'slow', direction: 'answer', bytesPerSecond: MiB / 2 } as const
       images.inject({ method: 'GET', path: /\/file$/, times: Number.POSITIVE_INFINITY, effect: slow })
       await site.interrupt(['migrate', `east:${golden}`, `west:${name}`], {
         ...{ when: /Checking and copying/, after: 1_500, signal: 'SIGKILL' },

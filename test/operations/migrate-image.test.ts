@@ -49,7 +49,7 @@ describeWith(['mke2fs', 'e2fsck', 'debugfs'], 'an image migrated to another clou
     guestPath = join(folder, 'guest.raw')
     const secretTree = secretEntries(secrets)
     await buildTinyGuest(guestPath, {
-      size: 20 * mebibyte,
+      size: 12 * mebibyte,
       ...secretTree,
       deleted: [...(secretTree.deleted ?? []), file('/junk', junk)],
     })

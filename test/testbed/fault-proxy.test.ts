@@ -87,7 +87,9 @@ test('answers an upload that the server never sees', async () => {
 test('breaks off an answer after so many bytes', async () => {
   proxy.inject({ effect: { kind: 'cut', direction: 'answer', after: 1234 } })
   await expect(get()).rejects.toThrow()
-  await expect.poll(() => proxy.exchanges).toMatchObject([{ status: 200, received: 1234 }])
+  await expect
+    .poll(() => proxy.exchanges, { timeout: 30_000 })
+    .toMatchObject([{ status: 200, received: 1234 }])
   expect((await get()).status).toBe(200)
 })
 
@@ -103,13 +105,13 @@ test('swallows a whole answer, though the server has done what it was asked', as
   proxy.inject({ effect: { kind: 'cut', direction: 'answer', after: 0 } })
   await expect(put(content)).rejects.toThrow()
   expect(uploads[0]?.equals(content)).toBe(true)
-  await expect.poll(() => proxy.exchanges).toMatchObject([{ status: null }])
+  await expect.poll(() => proxy.exchanges, { timeout: 30_000 }).toMatchObject([{ status: null }])
 })
 
 test('breaks off an upload after so many bytes, on both sides', async () => {
   proxy.inject({ effect: { kind: 'cut', direction: 'request', after: 1234 } })
   await expect(put(content)).rejects.toThrow()
-  await expect.poll(() => uploads).toEqual([null])
+  await expect.poll(() => uploads, { timeout: 30_000 }).toEqual([null])
 })
 
 test.each(['request', 'answer'] as const)('changes one byte of the %s', async (direction) => {

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto'
 import type { AbortOptions } from '../../core/abort.ts'
 import { KiB, roundUp } from '../../core/bytes.ts'
 import { type ByteSink, isSeekable, type SeekableSink } from '../../transfer/byte-sink.ts'
-import { hashingSink } from '../../transfer/hashing-sink.ts'
 import { writeZeros } from '../../transfer/write-zeros.ts'
 import { collectDataRuns } from '../data-runs.ts'
 import type { Disk } from '../disk.ts'
@@ -42,7 +41,7 @@ const sectorSize = 512
 
 /**
  * Writes the disk as an OVA: an archive of a descriptor, the disk as a VMDK stream, and a manifest. Does not finish the
- * sink. Memory is that of the VMDK writer and 8 MiB.
+ * sink. Memory is that of the VMDK writer.
  * @throws DiskError `DISK_CHANGED` when the disk gives something else when it is read again for a stream
  */
 export async function writeOva(disk: Disk, sink: ByteSink, options: WriteOvaOptions = {}): Promise<void> {
@@ -172,22 +171,23 @@ async function writeDiskFile(
   })
 }
 
+/** The digest of what is written, computed on the way: the compressor gives so little that a thread for it would mostly wait. */
 async function hashed(
   sink: ByteSink,
   parts: Parts,
   write: (hashing: ByteSink) => Promise<void>,
 ): Promise<string> {
-  const algorithm = algorithmOf(parts)
-  const hashing = hashingSink(sink, [algorithm])
-  try {
-    await write(hashing)
-    const digest = (await hashing.digests({ signal: parts.options.signal }))[algorithm]
-    if (!digest) throw new Error(`The hash thread gave no ${algorithm}.`)
-    return digest
-  } catch (error) {
-    await hashing.abort()
-    throw error
-  }
+  const hash = createHash(algorithmOf(parts))
+  await write({
+    name: sink.name,
+    async write(chunk, options) {
+      hash.update(chunk)
+      await sink.write(chunk, options)
+    },
+    finish: (options) => sink.finish(options),
+    abort: () => sink.abort(),
+  })
+  return hash.digest('hex')
 }
 
 function algorithmOf({ appliance }: Parts): ManifestAlgorithm {

@@ -47,10 +47,16 @@ export async function readTextDescriptor(
   const text = Buffer.alloc(source.size)
   await source.read(text, 0, options)
   const end = text.indexOf(0)
-  if (end >= 0 && !isZero(text, end)) {
+  if (end >= 0 && !isZero(text, end + maximumRemainderBytes)) {
     throw new DiskError('IMAGE_HEADER_INVALID', `${name}: something follows the VMDK descriptor.`, {
       details: { offset: end },
     })
   }
   return parseDescriptor({ text, name, start: 0 })
 }
+
+/**
+ * QEMU writes a new CID over the old one with as few of its eight digits as it takes (`vmdk_write_cid`): the text gets
+ * shorter by up to seven bytes, ends with a NUL, and the last of its former bytes stay behind it.
+ */
+const maximumRemainderBytes = 7

@@ -157,7 +157,8 @@ describe('a compressed source', () => {
   it('fails when it has changed since it was looked at', async () => {
     const bytes = Buffer.from(gzipped)
     const { image } = await unwrapped(bytes)
-    bytes.fill(0, bytes.length / 2)
+    // Well behind the hole: a run of zeros may go on for ever in what is spoilt.
+    bytes.fill(0, bytes.length * 0.75)
     await expect(image.read(Buffer.alloc(1000), 25 * MiB)).rejects.toMatchObject({
       code: expect.stringMatching(/SOURCE_CHANGED|IMAGE_STREAM_DAMAGED/),
     })

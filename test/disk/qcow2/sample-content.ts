@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createCipheriv, createHash } from 'node:crypto'
 import { KiB, MiB } from '../../../src/core/bytes.ts'
 import type { Disk } from '../../../src/disk/disk.ts'
 import type { SeekableSink } from '../../../src/transfer/byte-sink.ts'
@@ -24,7 +24,8 @@ export function sampleContent(): Buffer {
 
 /** Bytes that do not compress, the same for the same seed. */
 export function noiseOf(length: number, seed: number): Buffer {
-  return createHash('shake256', { outputLength: length }).update(String(seed)).digest()
+  const key = createHash('md5').update(String(seed)).digest()
+  return createCipheriv('aes-128-ctr', key, Buffer.alloc(16)).update(Buffer.alloc(length))
 }
 
 export interface MemoryFile extends SeekableSink {

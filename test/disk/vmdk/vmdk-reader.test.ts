@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdir, symlink, truncate, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, symlink, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -58,6 +58,21 @@ describeWith(['qemu-img'], 'openVmdk on what qemu-img writes', () => {
       })
     }
   }
+
+  test('takes the bytes that a shorter CID leaves behind the text, and nothing else there', async () => {
+    const folder = await temporaryFolder()
+    const path = join(folder, 'disk.vmdk')
+    await qemuImg('create', '-f', 'vmdk', '-o', 'subformat=twoGbMaxExtentFlat', path, '1M')
+    const text = await readFile(path, 'latin1')
+    const longest = text.replace(/^CID=.*$/m, 'CID=12345678')
+    const shortest = text.replace(/^CID=.*$/m, 'CID=1')
+    const remainder = `\0${longest.slice(shortest.length + 1)}`
+    await writeFile(path, `${shortest}${remainder}`.padEnd(512, '\0'))
+    await using opened = await open(path, folder)
+    expect(opened.disk.size).toBe(MiB)
+    await writeFile(path, `${shortest}${remainder}x`.padEnd(512, '\0'))
+    await expect(open(path, folder)).rejects.toMatchObject({ code: 'IMAGE_HEADER_INVALID' })
+  })
 
   test('reads grains of zeros, and what was written later and in any order', async () => {
     const folder = await temporaryFolder()

@@ -47,7 +47,7 @@ export async function readTextDescriptor(
   const text = Buffer.alloc(source.size)
   await source.read(text, 0, options)
   const end = text.indexOf(0)
-  if (end >= 0 && !isZero(text, end + maximumRemainderBytes)) {
+  if (end >= 0 && !isZero(text, end + remainderLength(text, end))) {
     throw new DiskError('IMAGE_HEADER_INVALID', `${name}: something follows the VMDK descriptor.`, {
       details: { offset: end },
     })
@@ -56,7 +56,13 @@ export async function readTextDescriptor(
 }
 
 /**
- * QEMU writes a new CID over the old one with as few of its eight digits as it takes (`vmdk_write_cid`): the text gets
- * shorter by up to seven bytes, ends with a NUL, and the last of its former bytes stay behind it.
+ * QEMU writes a new CID over the old one with as few of its eight digits as it takes (`vmdk_write_cid`): the text gets shorter by
+ * up to seven bytes, its NUL takes the place of one, and the others stay: they are what the text ends with.
  */
-const maximumRemainderBytes = 7
+function remainderLength(text: Buffer, end: number): number {
+  for (let length = 7; length > 1; length -= 1) {
+    const remainder = text.subarray(end + 1, end + length)
+    if (remainder.equals(text.subarray(end - remainder.length, end))) return length
+  }
+  return 1
+}

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { runProgram } from '../src/core/program.ts'
 import { makeExt4 } from './ext4-filesystem.ts'
 import { type GuestFamily, osReleases } from './family-secrets.ts'
-import { file } from './guest-tree.ts'
+import { file, type GuestEntry } from './guest-tree.ts'
 import type { Requirement } from './packages.ts'
 import { layOutDisk, type PartitionLabel, writePartitionTable } from './partition-table.ts'
 import { secretEntries } from './plant-secrets.ts'
@@ -77,8 +77,8 @@ function extGuest({ type, family, label, features = [] }: ExtGuest): ProofGuest 
   }
 }
 
-/** Files that tell the family, and those that must differ between two clones. */
-function identityOf(family: GuestFamily) {
+/** Files that tell the family, those that must differ between two clones, and some that must stay. */
+export function identityOf(family: GuestFamily): GuestEntry[] {
   return [
     file('/etc/os-release', osReleases[family]),
     file('/etc/iscsi/initiatorname.iscsi', `InitiatorName=iqn.1993-08.org.debian:01:${randomUUID()}\n`),

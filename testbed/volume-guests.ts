@@ -7,24 +7,21 @@ import { runProgram } from '../src/core/program.ts'
 import { file, type GuestEntry, writeTree } from './guest-tree.ts'
 import { tinyTree } from './tiny-guest.ts'
 
-/** Guests whose files lie in other than ext4 partitions. */
-export const volumeGuestKinds = ['xfs', 'btrfs', 'f2fs', 'lvm', 'luks', 'raid'] as const
-export type VolumeGuestKind = (typeof volumeGuestKinds)[number]
+/** Where the files of a guest lie that is not on plain ext4 partitions. */
+export type VolumeGuestKind = 'xfs' | 'btrfs' | 'f2fs' | 'lvm' | 'luks' | 'raid'
 
 export interface VolumeGuest {
   readonly kind: VolumeGuestKind
+  /** Where the raw disk is written. */
   readonly path: string
-  /** Where an encrypted one keeps its root. */
-  readonly passphrase: string | null
-}
-
-export interface BuildVolumeGuestsOptions extends AbortOptions {
-  /** Added to the tree of each. */
-  entries: readonly GuestEntry[]
+  /** Added to the tree. */
+  readonly entries: readonly GuestEntry[]
   /** Written, synced, then unlinked. */
-  deleted: readonly GuestEntry[]
+  readonly deleted: readonly GuestEntry[]
   /** Put into places that nothing owns: swap, unallocated extents, what is between partitions. */
-  marker: string
+  readonly marker: string
+  /** Where an archive of all its files is written, as the kernel of libguestfs reads them. */
+  readonly archive: string
 }
 
 export const volumePassphrase = 'open sesame'
@@ -41,8 +38,10 @@ interface Recipe {
   readonly size: number
   /** Partitions in MiB, one after the other from 1 MiB on. */
   readonly partitions: readonly number[]
-  /** Commands of guestfish that make the file systems; `$d` stands for the disk. */
+  /** Commands of guestfish that make the file systems; `$d` stands for the disk, `$l` for its letter. */
   readonly make: readonly string[]
+  /** Commands before them, and before every later use. */
+  readonly open?: readonly string[]
   readonly mounts: readonly Mount[]
   readonly fstab: string
   /** Devices, or places in the disk, that hold a marker and nothing else. */
@@ -52,46 +51,81 @@ interface Recipe {
 }
 
 /**
- * Builds one guest of each kind, in one virtual machine of libguestfs: partitions, a separate /boot, and the tree of a tiny guest in
- * which files were deleted before.
+ * Builds guests in one virtual machine of libguestfs: partitions, a separate /boot, and the tree of a tiny guest in which files were
+ * deleted before.
  */
 export async function buildVolumeGuests(
-  folder: string,
-  kinds: readonly VolumeGuestKind[],
-  { entries, deleted, marker, signal }: BuildVolumeGuestsOptions,
-): Promise<VolumeGuest[]> {
+  guests: readonly VolumeGuest[],
+  { signal }: AbortOptions = {},
+): Promise<void> {
   const work = await mkdtemp(join(tmpdir(), 'imagewright-volumes-'))
   try {
-    const guests: VolumeGuest[] = []
-    const drives: string[] = []
     const commands: string[] = []
-    await writeFile(join(work, 'soil'), `${marker} in a place of nobody\n`.repeat(2000))
-    for (const [index, kind] of kinds.entries()) {
-      const path = join(folder, `${kind}.raw`)
+    for (const [index, guest] of guests.entries()) {
+      const { kind, path, entries, deleted, marker, archive } = guest
       const recipe = recipes[kind]
       await writeFile(path, '')
       await truncate(path, recipe.size * mebibyte)
       if (kind === 'luks') await encryptPartition(path, work, signal)
-      drives.push(`add-drive ${path} format:raw cachemode:unsafe`)
-      const uuid = randomUUID()
-      const tree = [...(await tinyTree(uuid, { entries })), file('/etc/fstab', recipe.fstab)]
+      const letter = String.fromCharCode(97 + index)
+      const soil = join(work, `soil-${letter}`)
+      await writeFile(soil, `${marker} in a place of nobody\n`.repeat(2000))
+      const fstab = recipe.fstab.replaceAll('$l', letter)
+      const tree = [...(await tinyTree(randomUUID(), { entries })), file('/etc/fstab', fstab)]
       const [kept, gone] = [await tarOf(work, tree), await tarOf(work, deleted)]
-      const disk = `/dev/sd${String.fromCharCode(97 + index)}`
-      const lines = [...partition(recipe), ...recipe.make, ...fill(recipe, { kept, gone, deleted, work })]
-      commands.push(...lines.map((line) => line.replaceAll('$d', disk)))
-      guests.push({ kind, path, passphrase: kind === 'luks' ? volumePassphrase : null })
+      const lines = [
+        ...partition(recipe),
+        ...(recipe.open ?? []),
+        ...recipe.make,
+        ...fill(recipe, { kept, gone, deleted, soil, archive }),
+      ]
+      commands.push(
+        ...lines.map((line) => line.replaceAll('$d', `/dev/sd${letter}`).replaceAll('$l', letter)),
+      )
     }
-    const script = ['set-backend direct', 'set-backend-settings force_tcg', ...drives, 'run', ...commands]
-    await runProgram('guestfish', ['--keys-from-stdin'], {
-      timeout: 900_000,
-      input: `${script.join('\n')}\n`,
-      package: 'libguestfs-tools',
-      signal,
-    })
-    return guests
+    await runGuestfish(
+      guests.map(({ path }) => path),
+      commands,
+      { signal },
+    )
   } finally {
     await rm(work, { recursive: true, force: true })
   }
+}
+
+/** Archives all files of each guest, without a change to its disk. */
+export async function archiveVolumeGuests(
+  guests: readonly Pick<VolumeGuest, 'kind' | 'path' | 'archive'>[],
+  { signal }: AbortOptions = {},
+): Promise<void> {
+  const commands = guests.flatMap(({ kind, archive }, index) => {
+    const { mounts, open = [] } = recipes[kind]
+    const letter = String.fromCharCode(97 + index)
+    const lines = [...open, ...mountAll(mounts), ...archiveAll(archive)]
+    return lines.map((line) => line.replaceAll('$d', `/dev/sd${letter}`).replaceAll('$l', letter))
+  })
+  await runGuestfish(
+    guests.map(({ path }) => path),
+    commands,
+    { signal, readOnly: true },
+  )
+}
+
+async function runGuestfish(
+  disks: readonly string[],
+  commands: readonly string[],
+  { signal, readOnly = false }: AbortOptions & { readOnly?: boolean },
+): Promise<void> {
+  const drives = disks.map(
+    (path) => `add-drive ${path} format:raw ${readOnly ? 'readonly:true' : 'cachemode:unsafe'}`,
+  )
+  const script = ['set-backend direct', 'set-backend-settings force_tcg', ...drives, 'run', ...commands]
+  await runProgram('guestfish', ['--keys-from-stdin'], {
+    timeout: 900_000,
+    input: `${script.join('\n')}\n`,
+    package: 'libguestfs-tools',
+    signal,
+  })
 }
 
 /**
@@ -127,26 +161,36 @@ function partition({ partitions }: Recipe): string[] {
 
 function fill(
   { mounts, soiled, after = [] }: Recipe,
-  { kept, gone, deleted, work }: { kept: string; gone: string; deleted: readonly GuestEntry[]; work: string },
+  content: Pick<VolumeGuest, 'deleted' | 'archive'> & { kept: string; gone: string; soil: string },
 ): string[] {
-  const byDepth = [...mounts].sort((one, other) => one.path.length - other.path.length)
+  const { kept, gone, deleted, soil, archive } = content
   return [
-    ...soiled.map((place) => `upload-offset ${join(work, 'soil')} ${place}`),
+    ...soiled.map((place) => `upload-offset ${soil} ${place}`),
     ...after,
-    ...byDepth.flatMap(({ device, path, options }) => [
-      ...(path === '/' ? [] : [`mkdir-p ${path}`]),
-      `mount-options ${options ?? '""'} ${device} ${path}`,
-    ]),
+    ...mountAll(mounts),
     `tar-in ${kept} /`,
     `tar-in ${gone} /`,
     ...(mounts.some(({ path }) => path === espPath)
-      ? [`mkdir-p ${espPath}/loader`, `upload ${join(work, 'soil')} ${espPath}/loader/random-seed`]
+      ? [`mkdir-p ${espPath}/loader`, `upload ${soil} ${espPath}/loader/random-seed`]
       : []),
     'sync',
     ...deleted.map(({ path }) => `rm "${path}"`),
     'sync',
-    'umount-all',
+    ...archiveAll(archive),
   ]
+}
+
+function archiveAll(archive: string): string[] {
+  return [`tar-out / ${archive} numericowner:true`, 'umount-all']
+}
+
+/** What is mounted below another comes after it. */
+function mountAll(mounts: readonly Mount[]): string[] {
+  const byDepth = [...mounts].sort((one, other) => one.path.length - other.path.length)
+  return byDepth.flatMap(({ device, path, options }) => [
+    ...(path === '/' ? [] : [`mkdir-p ${path}`]),
+    `mount-options ${options ?? '""'} ${device} ${path}`,
+  ])
 }
 
 /** An archive with the owners of the entries. */
@@ -244,34 +288,31 @@ const recipes: Readonly<Record<VolumeGuestKind, Recipe>> = {
       'mkfs ext4 $d1 label:BOOT',
       'pvcreate $d2',
       'pvcreate $d3',
-      'vgcreate the-guest "$d2 $d3"',
+      'vgcreate the-$l "$d2 $d3"',
       // Larger than the first physical volume: it goes on in the second.
-      'lvcreate root the-guest 240',
-      'lvcreate home the-guest 60',
-      'lvcreate swap the-guest 16',
-      'mkfs ext4 /dev/the-guest/root',
-      'mkfs ext4 /dev/the-guest/home',
-      'mkswap /dev/the-guest/swap',
-      'lvcreate old the-guest 60',
+      'lvcreate root the-$l 240',
+      'lvcreate home the-$l 60',
+      'lvcreate swap the-$l 16',
+      'mkfs ext4 /dev/the-$l/root',
+      'mkfs ext4 /dev/the-$l/home',
+      'mkswap /dev/the-$l/swap',
+      'lvcreate old the-$l 60',
     ],
     mounts: [
-      { device: '/dev/the-guest/root', path: '/' },
+      { device: '/dev/the-$l/root', path: '/' },
       { device: '$d1', path: '/boot' },
-      { device: '/dev/the-guest/home', path: '/home' },
+      { device: '/dev/the-$l/home', path: '/home' },
     ],
     fstab:
-      '/dev/mapper/the--guest-root / ext4 defaults 0 1\nLABEL=BOOT /boot ext4 defaults 0 2\n/dev/the-guest/home /home ext4 defaults 0 2\n/dev/mapper/the--guest-swap none swap sw 0 0\n',
-    soiled: ['/dev/the-guest/old 4096', '/dev/the-guest/swap 8192'],
-    after: ['lvremove /dev/the-guest/old'],
+      '/dev/mapper/the--$l-root / ext4 defaults 0 1\nLABEL=BOOT /boot ext4 defaults 0 2\n/dev/the-$l/home /home ext4 defaults 0 2\n/dev/mapper/the--$l-swap none swap sw 0 0\n',
+    soiled: ['/dev/the-$l/old 4096', '/dev/the-$l/swap 8192'],
+    after: ['lvremove /dev/the-$l/old'],
   },
   luks: {
     size: 300,
     partitions: [bootSize, 220],
-    make: [
-      'mkfs ext4 $d1 label:BOOT',
-      `cryptsetup-open $d2 cryptroot\n${volumePassphrase}`,
-      'mkfs ext4 /dev/mapper/cryptroot',
-    ],
+    open: [`cryptsetup-open $d2 cryptroot\n${volumePassphrase}`],
+    make: ['mkfs ext4 $d1 label:BOOT', 'mkfs ext4 /dev/mapper/cryptroot'],
     mounts: [
       { device: '/dev/mapper/cryptroot', path: '/' },
       { device: '$d1', path: '/boot' },

@@ -55,7 +55,7 @@ export interface Guest {
   /**
    * The whole disk as it may leave the machine: every file system that could be opened replaced by its scrubbed
    * view with the committed changes, the content of swap and the space that belongs to no partition read as zeros.
-   * What starts the machine stays as it is: everything before the first partition, partition tables, boot
+   * What starts the machine stays as it is: boot sector and boot loader before the first partition, partition tables, boot
    * partitions. Partitions that are not understood stay too, each with a warning. Valid until `close`.
    */
   scrubbed(options?: AbortOptions): Promise<Disk>

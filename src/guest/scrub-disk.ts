@@ -5,6 +5,7 @@ import { maskDisk } from '../disk/masked-disk.ts'
 import { withWindows } from '../disk/overlay-disk.ts'
 import type { PartitionTable } from '../disk/partition/partition-table.ts'
 import type { ByteRange } from '../transfer/byte-source.ts'
+import { findBootArea } from './boot-area.ts'
 import type { GuestVolume } from './guest.ts'
 import { swapDisk } from './swap-area.ts'
 
@@ -27,13 +28,9 @@ export async function scrubDisk({ disk, partitionTable, volumes, signal }: Scrub
       windows.push({ offset: volume.offset, disk: swapDisk(volume.swap, volume.length) })
     }
   }
-  const used = [...volumes, ...startUp(partitionTable, disk), ...partitionTable.structures]
+  const bootArea = await findBootArea(disk, partitionTable, { signal })
+  const used = [...volumes, ...bootArea, ...partitionTable.structures]
   return withWindows(maskDisk(disk, gapsBetween(used, disk.size)), windows)
-}
-
-/** Everything before the first partition: boot code lives there that no table describes. */
-function startUp({ partitions }: PartitionTable, disk: Disk): ByteRange[] {
-  return [{ offset: 0, length: Math.min(disk.size, ...partitions.map((partition) => partition.offset)) }]
 }
 
 /** What of [0, size) none of the ranges covers. */

@@ -1,154 +1,174 @@
 import { execFile } from 'node:child_process'
-import { mkdtemp, open, readFile, rm, stat } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Disk } from '../../src/disk/disk.ts'
-import { openRaw } from '../../src/disk/raw/raw-reader.ts'
-import { applyCleaning } from '../../src/guest/cleaning/apply-cleaning.ts'
-import { planCleaning } from '../../src/guest/cleaning/plan-cleaning.ts'
-import type { Guest } from '../../src/guest/guest.ts'
-import { openGuest } from '../../src/guest/open-guest.ts'
-import { openFileSource } from '../../src/transfer/file-source.ts'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import type { StoredFile } from '../../src/operations/store-file.ts'
+import { attackers, countRecovered } from '../../testbed/attackers.ts'
+import type { GuestFamily } from '../../testbed/family-secrets.ts'
 import { describeFound, findMarkersInRaw } from '../../testbed/find-markers.ts'
 import { file, type GuestEntry, link } from '../../testbed/guest-tree.ts'
 import { secretEntries } from '../../testbed/plant-secrets.ts'
-import { planSecrets } from '../../testbed/secrets.ts'
+import { identityOf } from '../../testbed/proof-guests.ts'
+import { planSecrets, type SecretPlan } from '../../testbed/secrets.ts'
 import {
+  archiveVolumeGuests,
   buildVolumeGuests,
   espPath,
   type VolumeGuestKind,
   volumePassphrase,
 } from '../../testbed/volume-guests.ts'
-import { describeWith } from '../support/requirements.ts'
+import { expectEmptiedLogs, expectNoSharedIdentity, expectOnlyReported } from '../support/cleaning-proof.ts'
+import { filesBelow } from '../support/files-below.ts'
+import { type LibrarySite, makeLibrarySite, sha256Of } from '../support/library-site.ts'
+import { describeWith, missing } from '../support/requirements.ts'
 import { makeSite } from '../support/site.ts'
 
 const run = promisify(execFile)
-const MiB = 1024 * 1024
-const kinds: readonly VolumeGuestKind[] = ['xfs', 'btrfs', 'lvm', 'luks', 'raid']
-const secrets = planSecrets({ running: false })
+
+interface Proof {
+  readonly kind: VolumeGuestKind
+  readonly family: GuestFamily
+  readonly plan: SecretPlan
+}
+
+const proofs: readonly Proof[] = (
+  [
+    ['xfs', 'rhel'],
+    ['xfs', 'debian'],
+    ['btrfs', 'debian'],
+    ['btrfs', 'rhel'],
+    ['lvm', 'rhel'],
+    ['lvm', 'debian'],
+    ['luks', 'debian'],
+    ['raid', 'rhel'],
+  ] as const
+).map(([kind, family]) => ({ kind, family, plan: planSecrets({ running: false, family }) }))
 
 /** What cleaning must not touch, with everything that is hard to name. */
 const kept: readonly GuestEntry[] = [
   file('/opt/data/name with "quotes", it\'s \\ and\na newline', 'odd name'),
   file('/opt/data/sp ace', 'x'),
   file('/opt/data/-rf', 'x'),
-  file('/opt/data/large', Buffer.alloc(5 * MiB + 17, 'kept ')),
+  file('/opt/data/large', Buffer.alloc(5 * 1024 * 1024 + 17, 'kept ')),
   file('/opt/data/*', 'x', { mode: 0o4755, uid: 1000, gid: 1000 }),
   link('/opt/data/link', '../../etc/passwd'),
   link('/opt/data/dangling', '/proc/1/root'),
 ]
 
-/** Path, kind, owner, mode, size and the end of every file that no operation is for. */
-async function describeKept(guest: Guest): Promise<string[]> {
-  const { tree } = guest
-  if (!tree) throw new Error('There is no tree.')
-  const lines: string[] = []
-  const walk = async (path: string): Promise<void> => {
-    for (const { name, kind } of await tree.list(path)) {
-      const child = `${path}/${name}`
-      const found = await tree.stat(child)
-      const content =
-        kind === 'file'
-          ? Buffer.from((await tree.read(child)) ?? [])
-              .toString('base64')
-              .slice(-40)
-          : ''
-      const target = kind === 'symlink' ? await tree.readLink(child) : ''
-      const { mode, uid, gid, size, modified } = found!
-      lines.push(
-        [child, kind, mode, uid, gid, kind === 'file' ? size : '', modified, content, target].join(' '),
-      )
-      if (kind === 'directory') await walk(child)
-    }
-  }
-  for (const path of ['/opt/data', '/etc', '/usr']) await walk(path)
-  return lines
-}
-
-async function writeRaw(view: Disk, path: string): Promise<void> {
-  const output = await open(path, 'w')
-  await output.truncate(view.size)
-  for await (const { offset, length, kind } of view.extents()) {
-    for (let at = offset; kind === 'data' && at < offset + length; at += MiB) {
-      const piece = Buffer.alloc(Math.min(MiB, offset + length - at))
-      await view.read(piece, at)
-      await output.write(piece, 0, piece.length, at)
-    }
-  }
-  await output.close()
-}
+/** Programs that know nothing of the file system: those for ext4 get nothing out of these disks before either. */
+const carvers = attackers.filter(({ name }) => ['strings', 'photorec', 'scalpel'].includes(name))
 
 describeWith(
-  ['guestfish', '/usr/share/doc/libguestfs-xfs/copyright', 'mke2fs', 'cryptsetup', 'xfs_repair', 'btrfs'],
+  [
+    ...(['guestfish', '/usr/share/doc/libguestfs-xfs/copyright', 'mke2fs', 'cryptsetup', 'tar'] as const),
+    ...(['xfs_repair', 'btrfs'] as const),
+  ],
   'cleaning every Linux file system',
   () => {
-    let folder = ''
-    beforeAll(async () => {
-      folder = await mkdtemp(join(tmpdir(), 'imagewright-test-'))
-      const { entries, deleted } = secretEntries(secrets)
-      const marker = secrets.secrets[0]?.marker ?? ''
-      await buildVolumeGuests(folder, kinds, { entries: [...entries, ...kept], deleted, marker })
-    }, 900_000)
-    afterAll(() => rm(folder, { recursive: true, force: true }))
+    let site: LibrarySite
+    const reports = new Map<string, StoredFile['cleaning']>()
+    const trees = new Map<string, string>()
+    const at = ({ kind, family }: Proof, name: string): string => join(site.home, `${kind}-${family}-${name}`)
 
-    async function withGuestIn<T>(path: string, use: (guest: Guest) => Promise<T>): Promise<T> {
-      const work = await mkdtemp(join(folder, 'work-'))
-      const disk = await openRaw(await openFileSource(path))
-      const passphrases = [Buffer.from(volumePassphrase)]
-      const guest = await openGuest(disk, { workFolder: work, reach: 'everything', passphrases })
-      try {
-        return await use(guest)
-      } finally {
-        await guest.close()
-        await disk.close()
+    beforeAll(async () => {
+      site = await makeLibrarySite()
+      vi.stubEnv('IMAGEWRIGHT_LUKS_PASSPHRASE', volumePassphrase)
+      await buildVolumeGuests(
+        proofs.map((proof) => {
+          const { entries, deleted } = secretEntries(proof.plan)
+          const all = [...entries, ...identityOf(proof.family), ...kept]
+          const marker = proof.plan.secrets[0]?.marker ?? ''
+          const [path, archive] = [at(proof, 'original.raw'), at(proof, 'original.tar')]
+          return { kind: proof.kind, path, archive, entries: all, deleted, marker }
+        }),
+      )
+      for (const proof of proofs) {
+        const [original, output] = [at(proof, 'original.raw'), at(proof, 'cleaned.raw')]
+        const { cleaning } = await site.imagewright.cleanFile(original, { output })
+        reports.set(output, cleaning)
       }
+      await archiveVolumeGuests(
+        proofs.map((proof) => ({
+          kind: proof.kind,
+          path: at(proof, 'cleaned.raw'),
+          archive: at(proof, 'cleaned.tar'),
+        })),
+      )
+    }, 1_800_000)
+    afterAll(async () => {
+      vi.unstubAllEnvs()
+      await site[Symbol.asyncDispose]()
+    })
+
+    /** A folder with the files of an archive, unpacked once. */
+    async function unpacked(archive: string): Promise<string> {
+      const folder = trees.get(archive) ?? `${archive}.files`
+      if (trees.has(archive)) return folder
+      await mkdir(folder)
+      await run('tar', ['-C', folder, '--numeric-owner', '-xpf', archive])
+      trees.set(archive, folder)
+      return folder
     }
 
-    describe.each(kinds)('%s', (kind) => {
-      const original = (): string => join(folder, `${kind}.raw`)
-      const cleaned = (): string => join(folder, `${kind}-cleaned.raw`)
-
-      test('leaves no secret, and everything else as it was', async () => {
-        await withGuestIn(original(), async (guest) => {
-          expect(guest.obstacles).toEqual([])
-          expect(guest.warnings).toEqual([])
-          const keptBefore = (await describeKept(guest)).filter((line) => line.startsWith('/opt/data'))
-          expect(keptBefore).toHaveLength(kept.length)
-          const plan = await planCleaning(guest)
-          expect(plan.entries.length).toBeGreaterThan(100)
-          await applyCleaning(guest, plan)
-          expect((await describeKept(guest)).filter((line) => line.startsWith('/opt/data'))).toEqual(
-            keptBefore,
-          )
-          await writeRaw(await guest.scrubbed(), cleaned())
-        })
-        if (kind !== 'luks') {
-          expect((await findMarkersInRaw(original(), secrets)).found.length).toBeGreaterThan(160)
-        }
-        expect(describeFound(await findMarkersInRaw(cleaned(), secrets))).toEqual([])
+    describe.each(proofs)('$kind $family', (proof) => {
+      const { kind, plan } = proof
+      let before: Map<string, string>
+      let after: Map<string, string>
+      beforeAll(async () => {
+        before = await filesBelow(await unpacked(at(proof, 'original.tar')))
+        after = await filesBelow(await unpacked(at(proof, 'cleaned.tar')))
       })
 
-      test('is read again by a stranger, who finds nothing to do and no byte to change', async () => {
-        await withGuestIn(cleaned(), async (guest) => {
-          expect(await guest.tree?.stat('/root/.bash_history')).toBeNull()
-          expect(await guest.tree?.stat(`${espPath}/loader/random-seed`)).toBeNull()
-          expect((await planCleaning(guest)).entries).toEqual([])
-          await writeRaw(await guest.scrubbed(), join(folder, 'again.raw'))
-        })
-        await run('cmp', [cleaned(), join(folder, 'again.raw')])
-        await rm(join(folder, 'again.raw'))
+      test('leaves none of the planted secrets, as a file or in the raw bytes (R6)', async () => {
+        if (kind !== 'luks') {
+          expect((await findMarkersInRaw(at(proof, 'original.raw'), plan)).found.length).toBeGreaterThan(300)
+        }
+        expect(describeFound(await findMarkersInRaw(at(proof, 'cleaned.raw'), plan))).toEqual([])
+        expect(reports.get(at(proof, 'cleaned.raw'))?.audit).toMatchObject({ complete: true })
+      })
+
+      test.for(carvers)('gives nothing to $name', async (attacker, { skip }) => {
+        if (kind === 'luks' || missing(...attacker.requirements)) skip()
+        const attack = async (name: string): Promise<number> => {
+          const folder = at(proof, `${name}-${attacker.name}`)
+          await mkdir(folder)
+          const found = await countRecovered(attacker, { image: at(proof, `${name}.raw`), folder, plan })
+          await rm(folder, { recursive: true })
+          return found
+        }
+        expect(await attack('original')).toBeGreaterThan(50)
+        expect(await attack('cleaned')).toBe(0)
+      })
+
+      test('leaves nothing that two clones would share (R7)', async () => {
+        await expectNoSharedIdentity(await unpacked(at(proof, 'cleaned.tar')))
+      })
+
+      test('changes nothing but what it reports (R8)', () => {
+        expectOnlyReported(before, after, reports.get(at(proof, 'cleaned.raw')) ?? null)
+        for (const { path } of kept) expect(after.get(path), path).toBe(before.get(path))
+        expectEmptiedLogs(before, after)
+        expect([...after.keys()]).not.toContain(`${espPath}/loader/random-seed`)
+      })
+
+      test('changes nothing the second time (R8)', async () => {
+        const output = at(proof, 'again.raw')
+        const { cleaning } = await site.imagewright.cleanFile(at(proof, 'cleaned.raw'), { output })
+        expect(cleaning).toMatchObject({ changed: false, entries: [], audit: { complete: true } })
+        expect(await sha256Of(output)).toBe(await sha256Of(at(proof, 'cleaned.raw')))
+        await rm(output)
       })
     })
 
     test('the checkers of xfs and btrfs find nothing', async () => {
       const checkers = { xfs: ['xfs_repair', '-n'], btrfs: ['btrfs', 'check'] } as const
-      for (const [kind, [program, option]] of Object.entries(checkers)) {
-        const part = join(folder, 'part.raw')
-        const [skip, count] = kind === 'xfs' ? [91, 400] : [91, 280]
-        const range = [`skip=${skip}`, `count=${count}`, 'bs=1M', 'conv=sparse', 'status=none']
-        await run('dd', [`if=${join(folder, `${kind}-cleaned.raw`)}`, `of=${part}`, ...range])
+      for (const proof of proofs) {
+        if (proof.kind !== 'xfs' && proof.kind !== 'btrfs') continue
+        const [program, option] = checkers[proof.kind]
+        const part = join(site.home, 'part.raw')
+        const range = ['skip=91', `count=${proof.kind === 'xfs' ? 400 : 280}`, 'bs=1M', 'conv=sparse']
+        await run('dd', [`if=${at(proof, 'cleaned.raw')}`, `of=${part}`, ...range])
         const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` }
         // Both fail when they find something; xfs_repair also tells what it would do.
         const { stdout, stderr } = await run(program, [option, part], { env })
@@ -158,14 +178,15 @@ describeWith(
     })
 
     test('the command cleans a file on the way into another format', async () => {
-      await using site = await makeSite()
-      const image = join(folder, 'btrfs.raw')
-      const output = join(site.home, 'shared.qcow2')
-      const { exitCode, stderr } = await site.run(['clean', image, '--output', output])
+      await using commands = await makeSite()
+      const [proof] = proofs.filter(({ kind }) => kind === 'btrfs')
+      const image = at(proof!, 'original.raw')
+      const output = join(commands.home, 'shared.qcow2')
+      const { exitCode, stderr } = await commands.run(['clean', image, '--output', output])
       expect(stderr).not.toMatch(/error/i)
       expect(exitCode).toBe(0)
       expect((await stat(output)).size).toBeLessThan((await stat(image)).size / 4)
-      expect((await readFile(output)).includes(secrets.run)).toBe(false)
+      expect((await readFile(output)).includes(proof!.plan.run)).toBe(false)
     })
   },
 )

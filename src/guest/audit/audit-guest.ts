@@ -13,7 +13,10 @@ import { findPackageFiles, hasPackageDigests } from './public-files.ts'
 import { auditRules } from './rules.ts'
 
 /** What of a guest an audit looks at. */
-export type AuditedGuest = Pick<Guest, 'disk' | 'volumes' | 'tree' | 'obstacles' | 'scrubbed'>
+export type AuditedGuest = Pick<
+  Guest,
+  'disk' | 'partitionTable' | 'volumes' | 'tree' | 'obstacles' | 'scrubbed'
+>
 
 export interface AuditGuestOptions extends AbortOptions {
   readonly depth: AuditDepth

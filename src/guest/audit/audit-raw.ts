@@ -2,6 +2,7 @@ import type { AbortOptions } from '../../core/abort.ts'
 import type { Disk, Extent } from '../../disk/disk.ts'
 import { noRuns } from '../../disk/overlay-ranges.ts'
 import type { ByteRange } from '../../transfer/byte-source.ts'
+import { findBootArea } from '../boot-area.ts'
 import { type Guest, type GuestVolume, volumeName } from '../guest.ts'
 import type { FindingCollector } from './collect-findings.ts'
 import type { AuditFinding } from './finding.ts'
@@ -15,13 +16,13 @@ export interface AuditRawOptions extends AbortOptions {
 
 /**
  * Searches what belongs to no file: everything that a cleaning would read as zeros (free blocks, the ends of last blocks, the
- * journal, swap, gaps between partitions), partitions without a known file system, and the space before the first partition.
+ * journal, swap, gaps between partitions), partitions without a known file system, and what starts the machine before the first partition.
  */
 export async function auditRaw(
-  guest: Pick<Guest, 'disk' | 'volumes' | 'scrubbed'>,
+  guest: Pick<Guest, 'disk' | 'partitionTable' | 'volumes' | 'scrubbed'>,
   { rules, collector, signal }: AuditRawOptions,
 ): Promise<void> {
-  const { disk, volumes } = guest
+  const { disk, partitionTable, volumes } = guest
   const scanner = createContentScanner(rules.filter(({ where }) => where === undefined))
   const look = async (place: AuditFinding['place'], ranges: AsyncIterable<ByteRange>): Promise<void> => {
     const counted = count(ranges, (bytes) => {
@@ -41,11 +42,8 @@ export async function auditRaw(
   await look('deleted data', withData(disk, zeros(scrubbed.changes?.({ signal }) ?? noRuns()), { signal }))
   const unknown = volumes.filter(isUnknown)
   await look('unknown partition', withData(disk, inOrder(unknown), { signal }))
-  const first = Math.min(disk.size, ...volumes.map(({ offset }) => offset))
-  await look(
-    'before the first partition',
-    withData(disk, inOrder([{ offset: 0, length: first }]), { signal }),
-  )
+  const bootArea = await findBootArea(disk, partitionTable, { signal })
+  await look('before the first partition', withData(disk, inOrder(bootArea), { signal }))
 }
 
 /** Whether nobody knows what of a volume's bytes is in use; what lies inside another volume is a part of that one. */

@@ -1,4 +1,5 @@
 import { mbrTableOffset } from '../../disk/partition/encode-mbr.ts'
+import type { ByteRange } from '../../transfer/byte-source.ts'
 
 const sector = 512
 
@@ -13,6 +14,7 @@ export interface InstalledGrub {
 const bootImage = { coreSector: 0x5c, drive: 0x64, driveCheck: 0x66 } as const
 /** diskboot.img, the first sector of the core image: where the rest of it is, and how many sectors. */
 const blockListStart = 0x1f4
+const blockListEntryBytes = 12
 
 /**
  * What grub-install does to the boot sector and the core image, by bytes.
@@ -45,4 +47,19 @@ export function isLegacyStage1(bootSector: Buffer): boolean {
 export function beginsCoreImage(first: Buffer, coreSector: number): boolean {
   const isNext = first.readBigUInt64LE(blockListStart) === BigInt(coreSector + 1)
   return isNext && first.readUInt16LE(blockListStart + 8) > 0 && first[0] !== 0
+}
+
+/**
+ * Where a core image lies, by the block list at the end of its first sector: entries of start, count and segment, the last before
+ * the first, up to one without a count. `null` for a sector that begins none.
+ */
+export function coreRangesOf(first: Buffer, coreSector: number): ByteRange[] | null {
+  if (!beginsCoreImage(first, coreSector)) return null
+  const ranges = [{ offset: coreSector * sector, length: sector }]
+  for (let at = blockListStart; at > 0; at -= blockListEntryBytes) {
+    const count = first.readUInt16LE(at + 8)
+    if (count === 0) return ranges
+    ranges.push({ offset: Number(first.readBigUInt64LE(at)) * sector, length: count * sector })
+  }
+  return null
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
+import { readPartitionTable } from '../../../src/disk/partition/read-partition-table.ts'
 import { auditGuest } from '../../../src/guest/audit/audit-guest.ts'
 import type { AuditDepth, AuditReport } from '../../../src/guest/audit/finding.ts'
 import { auditRules } from '../../../src/guest/audit/rules.ts'
@@ -21,7 +22,8 @@ async function audit(
     ...volume,
     filesystem: volume.filesystem && { ...volume.filesystem, scrubbed },
   }))
-  return auditGuest({ ...guest, volumes, disk, scrubbed }, { depth })
+  const partitionTable = await readPartitionTable(disk)
+  return auditGuest({ ...guest, volumes, partitionTable, disk, scrubbed }, { depth })
 }
 
 function filesOf(leftovers: readonly Leftover[]): MemoryFiles {

@@ -24,7 +24,6 @@ export default defineConfig({
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
           exclude: openStackTests,
-          fileParallelism: false,
           testTimeout: 600_000,
           hookTimeout: 600_000,
         },

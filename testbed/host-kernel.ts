@@ -17,6 +17,14 @@ export async function findHostKernel(): Promise<HostKernel> {
   return { version: newest.slice(prefix.length), image: join('/boot', newest) }
 }
 
+/** The machine's newest Debian kernel for all machines: those for clouds lack rare file systems. @throws Error when none is installed */
+export async function findFullKernel(): Promise<HostKernel> {
+  const versions = (await readdir('/lib/modules')).filter((name) => /^\d.*-\d+-[a-z0-9]+$/.test(name))
+  const newest = versions.sort((a, b) => a.localeCompare(b, 'en', { numeric: true })).at(-1)
+  if (!newest) throw new Error('No such kernel in /lib/modules: apt-get install linux-image-amd64')
+  return { version: newest, image: join('/boot', `vmlinuz-${newest}`) }
+}
+
 /**
  * Paths of these modules and everything they depend on, in the order in which they load. Names that the kernel has
  * built in, or does not have, are left out.

@@ -23,7 +23,8 @@ packages=(
   testdisk foremost       # ... or carve them out of raw bytes ...
   scalpel binutils        # ... or search these
   xfsprogs btrfs-progs    # the independent checkers of xfs and btrfs
-  libguestfs-tools libguestfs-xfs # guests on xfs and btrfs
+  libguestfs-tools libguestfs-xfs # guests on xfs and btrfs ...
+  linux-image-amd64 f2fs-tools    # ... and on f2fs, which kernels for clouds lack
   cryptsetup-bin          # encrypted volumes
   virt-v2v libxml2-utils  # the independent readers of appliances
   nbdkit libnbd-bin       # with these virt-v2v also writes what it converts

@@ -37,6 +37,8 @@ const packages = {
   cryptsetup: 'cryptsetup-bin',
   guestfish: 'libguestfs-tools',
   '/usr/share/doc/libguestfs-xfs/copyright': 'libguestfs-xfs',
+  '/usr/share/doc/linux-image-amd64/copyright': 'linux-image-amd64',
+  'mkfs.f2fs': 'f2fs-tools',
   btrfs: 'btrfs-progs',
   xfs_repair: 'xfsprogs',
   busybox: 'busybox-static',

@@ -1,7 +1,11 @@
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
-/** Files that take more than ten seconds each, however short they are. */
+/** Files that take far longer than the others of their suite. */
 const longFiles = [
+  'test/integration/clean-volumes.test.ts',
+  'test/integration/create-debian.test.ts',
+  'test/integration/bootable.test.ts',
+  'test/integration/create-kill.test.ts',
   'test/docs.test.ts',
   'test/conformance/disk-formats.test.ts',
   'test/disk/safety/hostile-images.test.ts',

@@ -13,6 +13,7 @@ import { maskDisk } from '../../disk/masked-disk.ts'
 import { withWindows } from '../../disk/overlay-disk.ts'
 import { noRuns } from '../../disk/overlay-ranges.ts'
 import { windowDisk } from '../../disk/window-disk.ts'
+import { isZero } from '../../transfer/zeros.ts'
 import { GuestError } from '../errors.ts'
 import { patchDisk } from '../filesystem/patched-disk.ts'
 import type { InnerVolume, VolumeContainer } from './container.ts'
@@ -100,12 +101,28 @@ async function encryptedDisk(
     },
     read: (target, offset, options) =>
       eachPiece(inner, sectorSize, { target, offset }, async (bytes, position) => {
-        await inner.read(bytes, position, options)
+        const before = new Uint8Array(bytes.length)
+        await Promise.all([inner.read(bytes, position, options), encrypted.read(before, position, options)])
+        const unwritten = unwrittenSectors(bytes, before, sectorSize)
         encryptSectors(bytes, { key, sectorSize, firstTweak: firstTweak + position / 512 })
+        for (const start of unwritten) bytes.fill(0, start, start + sectorSize)
       }),
     close: async () => undefined,
   }
   return patchDisk(encrypted, patch, ranges)
+}
+
+/**
+ * Where sectors start that are to be zero and were never written. Encrypted zeros are no zeros: these were a hole once, and would
+ * otherwise change when a file system or a format no longer tells them from data.
+ */
+function unwrittenSectors(wanted: Uint8Array, before: Uint8Array, sectorSize: number): number[] {
+  const starts: number[] = []
+  for (let start = 0; start < wanted.length; start += sectorSize) {
+    const end = start + sectorSize
+    if (isZero(before, start, end) && isZero(wanted, start, end)) starts.push(start)
+  }
+  return starts
 }
 
 /**

@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto'
 import type { AbortOptions } from '../../core/abort.ts'
 import { MiB } from '../../core/bytes.ts'
 import type { Disk } from '../../disk/disk.ts'
+import { fileDigest } from '../file-digest.ts'
 import type { GuestTree } from '../guest-tree.ts'
 import type { PublicFinding } from './finding.ts'
 
@@ -43,7 +43,7 @@ export async function findPackageFiles(
   for (const path of paths) {
     const known = digests.get(shippedPath(path))
     const disk = known ? await open(shippedPath(path)) : null
-    if (disk && known?.has(await md5(disk, options))) unchanged.add(path)
+    if (disk && known?.has(await fileDigest(disk, 'md5', options))) unchanged.add(path)
   }
   return unchanged
 }
@@ -83,15 +83,4 @@ async function readDigests(
 async function textOf(tree: GuestTree, path: string, options: AbortOptions): Promise<string> {
   const content = await tree.read(path, { ...options, maximumBytes: 64 * MiB })
   return content === null ? '' : Buffer.from(content).toString('utf8')
-}
-
-async function md5(disk: Disk, options: AbortOptions): Promise<string> {
-  const hash = createHash('md5')
-  const buffer = Buffer.allocUnsafe(Math.min(MiB, Math.max(1, disk.size)))
-  for (let offset = 0; offset < disk.size; offset += buffer.length) {
-    const piece = buffer.subarray(0, Math.min(buffer.length, disk.size - offset))
-    await disk.read(piece, offset, options)
-    hash.update(piece)
-  }
-  return hash.digest('hex')
 }

@@ -1,5 +1,4 @@
 import { type AbortOptions, throwIfCancelled } from '../../../core/abort.ts'
-import { formatSize, MiB } from '../../../core/bytes.ts'
 import { type ByteRanges, ByteRangesBuilder } from '../../../disk/byte-ranges.ts'
 import type { Disk } from '../../../disk/disk.ts'
 import { maskDisk } from '../../../disk/masked-disk.ts'
@@ -7,6 +6,7 @@ import { GuestError } from '../../errors.ts'
 import type { Edit } from '../edit.ts'
 import type { Filesystem } from '../filesystem.ts'
 import { decodeName } from '../name-encoding.ts'
+import { defaultMaximumBytes, refuseLargeFile } from '../refuse-large-file.ts'
 import { addFreeRanges } from './bitmaps.ts'
 import { commitEdits } from './commit-edits.ts'
 import { damaged } from './damaged.ts'
@@ -24,8 +24,6 @@ export interface OpenExt4Options extends AbortOptions {
   /** A folder of the caller's for working files, which hold the metadata of the file system. */
   workFolder: string
 }
-
-const defaultMaximumBytes = 16 * MiB
 
 /**
  * Opens an ext2, ext3 or ext4 file system, without root and without mounting it. Reading costs nothing but the reads; a
@@ -106,12 +104,7 @@ export async function openExt4(disk: Disk, { workFolder, signal }: OpenExt4Optio
 
     async read(path, { maximumBytes = defaultMaximumBytes, ...options } = {}) {
       const inode = await locateFile(path, options)
-      if (inode.size > maximumBytes) {
-        throw new GuestError(
-          'GUEST_FILE_TOO_LARGE',
-          `"${path}" has ${formatSize(inode.size)}; at most ${formatSize(maximumBytes)} are read.`,
-        )
-      }
+      refuseLargeFile(path, inode.size, maximumBytes)
       return await readFileContent(volume, inode, options)
     },
 

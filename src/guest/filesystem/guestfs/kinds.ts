@@ -1,5 +1,6 @@
 import type { AbortOptions } from '../../../core/abort.ts'
 import type { Disk } from '../../../disk/disk.ts'
+import { forgetTrim, type Patch } from '../f2fs/forget-trim.ts'
 import { readXfsGeometry } from '../xfs/geometry.ts'
 import { scrubXfs } from '../xfs/scrub-xfs.ts'
 import { isLogClean } from '../xfs/xfs-log.ts'
@@ -20,6 +21,8 @@ export interface GuestfsKind {
   readonly check: ((device: string) => { command: string; package: string }) | null
   /** How the kernel is asked for the free space: not at all, or mounted for reading, or for writing, which changes it. */
   readonly trim: 'never' | 'reading' | 'writing'
+  /** What has to be written before the kernel discards all free space, unmounted. */
+  readonly beforeTrim: (disk: Disk, options: AbortOptions) => Promise<Patch[]>
   /** Zeros in what no discard reaches. */
   readonly scrub: (disk: Disk, options: AbortOptions) => Promise<Disk>
 }
@@ -38,6 +41,7 @@ export const guestfsKinds: Readonly<Record<GuestfsType, GuestfsKind>> = {
     readOptions: async (disk, options) =>
       (await isLogClean(disk, await readXfsGeometry(disk, options), options)) ? ',norecovery' : '',
     trim: 'never',
+    beforeTrim: async () => [],
     scrub: scrubXfs,
   },
   btrfs: {
@@ -51,6 +55,7 @@ export const guestfsKinds: Readonly<Record<GuestfsType, GuestfsKind>> = {
     }),
     readOptions: async () => '',
     trim: 'reading',
+    beforeTrim: async () => [],
     scrub: async (disk) => disk,
   },
   f2fs: {
@@ -60,6 +65,7 @@ export const guestfsKinds: Readonly<Record<GuestfsType, GuestfsKind>> = {
     check: null,
     readOptions: async () => '',
     trim: 'writing',
+    beforeTrim: forgetTrim,
     scrub: async (disk) => disk,
   },
 }

@@ -133,8 +133,11 @@ export async function openGuestfs(options: OpenGuestfsOptions): Promise<Filesyst
     const hadWrites = scratch.hasWrites()
     if (kind.trim === 'reading') await change(['sync', command('fstrim', mountPoint)])
     else {
+      await change([command('umount', mountPoint)])
+      for (const { offset, bytes } of await kind.beforeTrim(scratch.view(), { signal })) {
+        await scratch.write(bytes, offset)
+      }
       await change([
-        command('umount', mountPoint),
         mount('rw'),
         command('fstrim', mountPoint),
         command('umount', mountPoint),

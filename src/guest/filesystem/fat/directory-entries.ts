@@ -1,8 +1,8 @@
-import { attributes, directoryEntry, freeEntry, lastFreeEntry, longName } from './layout.ts'
+import { attributes, directoryEntry, freeEntry, lastFreeEntry, longName, smallLetters } from './layout.ts'
 
 /** A file or directory as its parent names it. */
 export interface FatEntry {
-  /** The long name, or the short one as it stands. */
+  /** The long name, or the short one as it is shown. */
   readonly name: string
   readonly shortName: string
   readonly isDirectory: boolean
@@ -28,8 +28,8 @@ export function decodeDirectory(bytes: Buffer): FatEntry[] {
     else {
       const isWhole: boolean =
         pending?.next === 0 && pending.checksum === shortNameChecksum(entry.subarray(0, 11))
-      const shortName = decodeShortName(entry)
-      const name = isWhole && pending ? pending.name : shortName
+      const shortName = decodeShortName(entry, 'stored')
+      const name = isWhole && pending ? pending.name : decodeShortName(entry, 'shown')
       pending = null
       if ((flags & attributes.volumeLabel) !== 0 || shortName === '.' || shortName === '..') continue
       entries.push({
@@ -63,11 +63,15 @@ function joinLongName(
   return { name: part + pending.name, next: number - 1, checksum }
 }
 
-function decodeShortName(entry: Buffer): string {
-  const [base, extension] = [entry.toString('latin1', 0, 8), entry.toString('latin1', 8, 11)].map((part) =>
-    part.trimEnd(),
-  )
-  return extension ? `${base}.${extension}` : (base ?? '')
+/** As it is stored, in capitals, or as it is shown: Windows and Linux note of both its parts whether they mean small letters. */
+function decodeShortName(entry: Buffer, how: 'stored' | 'shown'): string {
+  const notes = entry.readUInt8(directoryEntry.smallLetters)
+  const part = (from: number, to: number, note: number): string => {
+    const text = entry.toString('latin1', from, to).trimEnd()
+    return how === 'shown' && (notes & note) !== 0 ? text.toLowerCase() : text
+  }
+  const [base, extension] = [part(0, 8, smallLetters.base), part(8, 11, smallLetters.extension)]
+  return extension ? `${base}.${extension}` : base
 }
 
 /** Ties long entries to their short one. */

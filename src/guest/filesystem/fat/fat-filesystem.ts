@@ -226,8 +226,10 @@ async function scrub(volume: FatVolume, options: AbortOptions): Promise<Disk> {
       for (const cluster of chain) owned[cluster] = 1
       const last = chain.at(-1)
       const tail = chain.length * geometry.clusterBytes - entry.size
+      if (tail < 0 || tail >= geometry.clusterBytes) {
+        throw damagedFat(`"${entry.name}" has not as many clusters as its size takes`)
+      }
       if (last === undefined) continue
-      if (tail >= geometry.clusterBytes) throw damagedFat(`"${entry.name}" has more clusters than it needs`)
       mask.add(clusterOffset(geometry, last) + geometry.clusterBytes - tail, tail)
     }
     if (dropDeleted(directory.bytes)) windows.push(...directoryWindows(geometry, directory))

@@ -37,12 +37,16 @@ export const fsInfo = {
 export const directoryEntry = {
   bytes: 32,
   attributes: 11,
+  smallLetters: 12,
   clusterHigh: 20,
   clusterLow: 26,
   size: 28,
 } as const
 
 export const attributes = { volumeLabel: 0x08, directory: 0x10, archive: 0x20, longName: 0x0f } as const
+
+/** Not in the specification, which reserves the byte; msdos_fs.h of Linux, CASE_LOWER_BASE and CASE_LOWER_EXT. */
+export const smallLetters = { base: 0x08, extension: 0x10 } as const
 
 /** The first byte of an entry that is free, and of one that is free and followed by nothing but free ones. */
 export const freeEntry = 0xe5

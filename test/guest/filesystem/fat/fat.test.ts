@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process'
 import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,39 +6,21 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { composeDisk } from '../../../../src/disk/composed-disk.ts'
 import type { Disk } from '../../../../src/disk/disk.ts'
 import { memoryDisk } from '../../../../src/disk/memory-disk.ts'
-import { writeRaw } from '../../../../src/disk/raw/raw-writer.ts'
-import { GuestError } from '../../../../src/guest/errors.ts'
 import { addFatFiles } from '../../../../src/guest/filesystem/fat/add-files.ts'
 import { formatFat32, minimumFat32Bytes } from '../../../../src/guest/filesystem/fat/format-fat.ts'
 import { openFat } from '../../../../src/guest/filesystem/fat/open-fat.ts'
 import { probeFilesystem } from '../../../../src/guest/filesystem/probe-filesystem.ts'
-import { createFileSink } from '../../../../src/transfer/file-sink.ts'
 import { diskBytes } from '../../../support/ext4-image.ts'
+import {
+  expectOwnError,
+  fatComplaints,
+  readWithMtools,
+  runFatTool,
+  storeDisk,
+} from '../../../support/fat-tools.ts'
 import { describeWith } from '../../../support/requirements.ts'
 
-const environment = {
-  ...process.env,
-  PATH: `${process.env.PATH}:/usr/sbin:/sbin`,
-  LC_ALL: 'C',
-  MTOOLS_SKIP_CHECK: '1',
-}
 const options = { volumeId: 0x1234abcd, label: 'BOOT', hiddenSectors: 2048 }
-
-function run(program: string, programArguments: readonly string[], input?: Buffer): string {
-  const { status, stdout, stderr } = spawnSync(program, programArguments, {
-    env: environment,
-    input,
-    maxBuffer: 1e9,
-  })
-  if (status !== 0) throw new Error(`${program} ${programArguments.join(' ')}: ${stdout}${stderr}`)
-  return stdout.toString('latin1')
-}
-
-/** What fsck.vfat says beside its totals. */
-function complaints(path: string): string {
-  const { status, stdout } = spawnSync('fsck.vfat', ['-n', path], { env: environment, encoding: 'latin1' })
-  return status === 0 && stdout.split('\n').length === 3 ? '' : stdout
-}
 
 describeWith(['fsck.vfat', 'mkfs.vfat', 'mcopy'], 'FAT', () => {
   let folder = ''
@@ -48,25 +29,10 @@ describeWith(['fsck.vfat', 'mkfs.vfat', 'mcopy'], 'FAT', () => {
   })
   afterAll(() => rm(folder, { recursive: true, force: true }))
 
-  async function store(disk: Disk, name: string): Promise<string> {
-    const path = join(folder, name)
-    const sink = await createFileSink(path, { durable: false, overwrite: true })
-    await writeRaw(disk, sink, {})
-    await sink.finish()
-    return path
-  }
+  const store = (disk: Disk, name: string): Promise<string> => storeDisk(disk, join(folder, name))
 
   async function openFile(path: string): Promise<Disk> {
     return memoryDisk(await readFile(path))
-  }
-
-  function readWithMtools(path: string, name: string): Buffer {
-    const { status, stdout, stderr } = spawnSync('mtype', ['-i', path, `::${name}`], {
-      env: environment,
-      maxBuffer: 1e9,
-    })
-    if (status !== 0) throw new Error(`mtype ${name}: ${stderr}`)
-    return stdout
   }
 
   test.each([minimumFat32Bytes, 64 * 2 ** 20, 300 * 2 ** 20, 2 ** 31])(
@@ -75,8 +41,8 @@ describeWith(['fsck.vfat', 'mkfs.vfat', 'mcopy'], 'FAT', () => {
       const disk = formatFat32(size, options)
       expect(await probeFilesystem(disk)).toEqual({ type: 'vfat', uuid: '1234-ABCD', label: 'BOOT' })
       const path = await store(disk, 'empty.img')
-      expect(complaints(path)).toBe('')
-      expect(run('mlabel', ['-i', path, '-s', '::'])).toContain('BOOT')
+      expect(fatComplaints(path)).toBe('')
+      expect(runFatTool('mlabel', ['-i', path, '-s', '::']).toString()).toContain('BOOT')
       expect((await openFat(disk)).geometry.clusterCount).toBeGreaterThanOrEqual(65_525)
     },
   )
@@ -96,7 +62,7 @@ describeWith(['fsck.vfat', 'mkfs.vfat', 'mcopy'], 'FAT', () => {
       Object.entries(files).map(([path, bytes]) => ({ path, content: memoryDisk(bytes) })),
     )
     const path = await store(disk, 'boot.img')
-    expect(complaints(path)).toBe('')
+    expect(fatComplaints(path)).toBe('')
     const volume = await openFat(disk)
     for (const [name, bytes] of Object.entries(files)) {
       expect(readWithMtools(path, name).equals(bytes), name).toBe(true)
@@ -121,18 +87,18 @@ describeWith(['fsck.vfat', 'mkfs.vfat', 'mcopy'], 'FAT', () => {
       const path = join(folder, `made-${bits}.img`)
       await writeFile(path, '')
       await truncate(path, Number(size.slice(0, -1)) * 2 ** 20)
-      run('mkfs.vfat', ['-F', bits, '-s', String(perCluster), '-n', 'ESP', path])
-      run('mmd', ['-i', path, '::EFI', '::EFI/debian'])
+      runFatTool('mkfs.vfat', ['-F', bits, '-s', String(perCluster), '-n', 'ESP', path])
+      runFatTool('mmd', ['-i', path, '::EFI', '::EFI/debian'])
       const there = new Map<string, Buffer>()
       for (let index = 0; index < 24; index += 1) {
         const bytes = Buffer.alloc(index * 997, index)
         await writeFile(join(folder, 'piece'), bytes)
-        run('mcopy', ['-i', path, join(folder, 'piece'), `::EFI/debian/A long name ${index}.file`])
+        runFatTool('mcopy', ['-i', path, join(folder, 'piece'), `::EFI/debian/A long name ${index}.file`])
         there.set(`/EFI/debian/A long name ${index}.file`, bytes)
       }
       // Holes in the table and in the directory.
       for (let index = 0; index < 24; index += 3) {
-        run('mdel', ['-i', path, `::EFI/debian/A long name ${index}.file`])
+        runFatTool('mdel', ['-i', path, `::EFI/debian/A long name ${index}.file`])
         there.delete(`/EFI/debian/A long name ${index}.file`)
       }
       const before = await openFat(await openFile(path))
@@ -146,7 +112,7 @@ describeWith(['fsck.vfat', 'mkfs.vfat', 'mcopy'], 'FAT', () => {
         Object.entries(added).map(([name, bytes]) => ({ path: name, content: memoryDisk(bytes) })),
       )
       const after = await store(disk, `added-${bits}.img`)
-      expect(complaints(after)).toBe('')
+      expect(fatComplaints(after)).toBe('')
       for (const [name, bytes] of [...there, ...Object.entries(added)]) {
         if (name in added && there.has(name) && !bytes.equals(added[name as keyof typeof added])) continue
         expect(readWithMtools(after, name).equals(bytes), name).toBe(true)
@@ -162,13 +128,13 @@ describeWith(['fsck.vfat', 'mkfs.vfat', 'mcopy'], 'FAT', () => {
     const path = join(folder, 'small-32.img')
     await writeFile(path, '')
     await truncate(path, 2 ** 24)
-    run('mkfs.vfat', ['-F', '32', '-s', '1', path])
+    runFatTool('mkfs.vfat', ['-F', '32', '-s', '1', path])
     const volume = await openFat(await openFile(path))
     expect(volume.geometry.bits).toBe(32)
     const disk = await addFatFiles(volume, [
       { path: '/EFI/BOOT/BOOTX64.EFI', content: composeDisk(70_000, []) },
     ])
-    expect(complaints(await store(disk, 'small-32-added.img'))).toBe('')
+    expect(fatComplaints(await store(disk, 'small-32-added.img'))).toBe('')
   })
 
   test('makes a directory longer when it is full, and short names that do not clash', async () => {
@@ -179,7 +145,7 @@ describeWith(['fsck.vfat', 'mkfs.vfat', 'mcopy'], 'FAT', () => {
       names.map((path) => ({ path, content: memoryDisk(Buffer.from(path)) })),
     )
     const path = await store(disk, 'many.img')
-    expect(complaints(path)).toBe('')
+    expect(fatComplaints(path)).toBe('')
     for (const name of names) expect(readWithMtools(path, name).toString(), name).toBe(name)
   })
 
@@ -207,7 +173,7 @@ describeWith(['fsck.vfat', 'mkfs.vfat', 'mcopy'], 'FAT', () => {
             )
           }
           const stored = await store(disk, 'property.img')
-          expect(complaints(stored)).toBe('')
+          expect(fatComplaints(stored)).toBe('')
           for (const { path, bytes } of contents)
             expect(readWithMtools(stored, path).equals(bytes), path).toBe(true)
         },
@@ -237,10 +203,10 @@ describeWith(['fsck.vfat', 'mkfs.vfat', 'mcopy'], 'FAT', () => {
     const path = join(folder, 'tampered.img')
     await writeFile(path, '')
     await truncate(path, 2 ** 19)
-    run('mkfs.vfat', ['-F', '12', path])
-    run('mmd', ['-i', path, '::EFI', '::EFI/BOOT'])
+    runFatTool('mkfs.vfat', ['-F', '12', path])
+    runFatTool('mmd', ['-i', path, '::EFI', '::EFI/BOOT'])
     await writeFile(join(folder, 'piece'), Buffer.alloc(100_000, 1))
-    run('mcopy', ['-i', path, join(folder, 'piece'), '::EFI/BOOT/A longer name.efi'])
+    runFatTool('mcopy', ['-i', path, join(folder, 'piece'), '::EFI/BOOT/A longer name.efi'])
     const good = await diskBytes(await openFile(path))
     const used = good.length - [...good].reverse().findIndex((byte) => byte !== 0)
     await fc.assert(
@@ -271,11 +237,3 @@ describeWith(['fsck.vfat', 'mkfs.vfat', 'mcopy'], 'FAT', () => {
     )
   })
 })
-
-async function expectOwnError(use: () => Promise<void>): Promise<void> {
-  try {
-    await use()
-  } catch (error) {
-    if (!(error instanceof GuestError)) throw error
-  }
-}

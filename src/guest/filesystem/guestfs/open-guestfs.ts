@@ -57,7 +57,7 @@ export async function openGuestfs(options: OpenGuestfsOptions): Promise<Filesyst
       'FILESYSTEM_UNSUPPORTED',
       `The kernel that libguestfs uses on this machine has no ${type}.`,
       {
-        hint: 'Kernels for clouds lack some file systems. Install a kernel for all machines, or name one in SUPERMIN_KERNEL.',
+        hint: 'Kernels for clouds lack some file systems. Install one for all machines, name it in SUPERMIN_KERNEL, its modules in SUPERMIN_MODULES, and a new folder in LIBGUESTFS_CACHEDIR.',
       },
     )
   }

@@ -4,6 +4,7 @@ import type { Disk } from '../disk/disk.ts'
 import { GuestError } from './errors.ts'
 import type { DirectoryEntry, FileAttributes, FileStat, Filesystem } from './filesystem/filesystem.ts'
 import { isWithin, joinPath, parentPath, pathComponents } from './guest-path.ts'
+import { createListingCache } from './listing-cache.ts'
 
 /** A file system at its place in the guest's tree. */
 export interface GuestMount {
@@ -65,7 +66,7 @@ export function createGuestTree(mounts: readonly GuestMount[], binds: readonly G
   const byDepth = [...mounts].sort((one, other) => other.path.length - one.path.length)
   const bindSources = new Map(binds.map((bind) => [bind.path, bind.source]))
   const mountPoints = new Set(mounts.map((mount) => mount.path))
-  const listings = new Map<string, Map<string, DirectoryEntry>>()
+  const listings = createListingCache<string, ReadonlyMap<string, DirectoryEntry>>()
   const links = new Map<string, string>()
   const changed = new Set<Filesystem>()
 
@@ -88,7 +89,10 @@ export function createGuestTree(mounts: readonly GuestMount[], binds: readonly G
     return locate(resolved)
   }
 
-  async function entriesOf(directory: string, options: AbortOptions): Promise<Map<string, DirectoryEntry>> {
+  async function entriesOf(
+    directory: string,
+    options: AbortOptions,
+  ): Promise<ReadonlyMap<string, DirectoryEntry>> {
     const known = listings.get(directory)
     if (known) return known
     throwIfCancelled(options.signal)

@@ -160,9 +160,11 @@ describeWith(
         )
       })
 
-      test.runIf(isAttacked)('stood against attackers who had the secrets of the image before', () => {
-        expect(stolen).toBeGreaterThan(400)
-      })
+      if (isAttacked) {
+        test('stood against attackers who had the secrets of the image before', () => {
+          expect(stolen).toBeGreaterThan(400)
+        })
+      }
 
       test('leaves nothing that two clones would share (R7)', async () => {
         await expectNoSharedIdentity(await unpacked(at(proof, 'cleaned.tar')))

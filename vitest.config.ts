@@ -24,8 +24,9 @@ export default defineConfig({
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
           exclude: openStackTests,
-          testTimeout: 600_000,
-          hookTimeout: 600_000,
+          // Emulated machines, two at a time and beside two OpenStack providers.
+          testTimeout: 1_200_000,
+          hookTimeout: 1_200_000,
         },
       },
       {

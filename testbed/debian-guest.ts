@@ -151,7 +151,7 @@ async function installPackages(root: string, script: string, { signal }: AbortOp
       `--customize-hook=chroot "$1" sh -eu -c '${script.replaceAll("'", `'\\''`)}'`,
       ...['bookworm', root, ...(await packageSources())],
     ],
-    { timeout: 600_000, signal },
+    { timeout: 1_200_000, signal },
   )
 }
 

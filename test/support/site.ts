@@ -70,7 +70,7 @@ export async function makeSite({ env = {} }: Pick<CommandOptions, 'env'> = {}): 
       env: { IMAGEWRIGHT_HOME: home, ...env, ...options.env },
       reject: false,
       stdin: 'ignore',
-      timeout: options.timeout ?? 300_000,
+      timeout: options.timeout ?? 600_000,
       stripFinalNewline: false,
     })
   }

@@ -4,7 +4,6 @@ import type { Disk } from '../disk/disk.ts'
 import { GuestError } from './errors.ts'
 import type { DirectoryEntry, FileAttributes, FileStat, Filesystem } from './filesystem/filesystem.ts'
 import { isWithin, joinPath, parentPath, pathComponents } from './guest-path.ts'
-import { createListingCache } from './listing-cache.ts'
 
 /** A file system at its place in the guest's tree. */
 export interface GuestMount {
@@ -66,7 +65,7 @@ export function createGuestTree(mounts: readonly GuestMount[], binds: readonly G
   const byDepth = [...mounts].sort((one, other) => other.path.length - one.path.length)
   const bindSources = new Map(binds.map((bind) => [bind.path, bind.source]))
   const mountPoints = new Set(mounts.map((mount) => mount.path))
-  const listings = createListingCache<string, ReadonlyMap<string, DirectoryEntry>>()
+  const listings = new Map<string, Map<string, DirectoryEntry>>()
   const links = new Map<string, string>()
   const changed = new Set<Filesystem>()
 
@@ -89,10 +88,7 @@ export function createGuestTree(mounts: readonly GuestMount[], binds: readonly G
     return locate(resolved)
   }
 
-  async function entriesOf(
-    directory: string,
-    options: AbortOptions,
-  ): Promise<ReadonlyMap<string, DirectoryEntry>> {
+  async function entriesOf(directory: string, options: AbortOptions): Promise<Map<string, DirectoryEntry>> {
     const known = listings.get(directory)
     if (known) return known
     throwIfCancelled(options.signal)

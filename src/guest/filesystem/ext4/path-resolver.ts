@@ -1,6 +1,5 @@
 import type { AbortOptions } from '../../../core/abort.ts'
 import { GuestError } from '../../errors.ts'
-import { createListingCache } from '../../listing-cache.ts'
 import { decodeName, encodeName } from '../name-encoding.ts'
 import { damaged } from './damaged.ts'
 import { readDirectory, type StoredEntry } from './directory.ts'
@@ -35,16 +34,24 @@ export interface PathResolver {
 /** As in Linux: ELOOP and ENAMETOOLONG. */
 const maximumLinks = 40
 const maximumPathBytes = 4096
+/** Some MiB of names; beyond that the directories that were not asked for the longest are forgotten. */
+const maximumCachedEntries = 30_000
+
 /**
  * Resolves paths inside the image. Links, also absolute ones and ones with `..`, start and end at the file system's
  * root directory: there is nothing above it.
  */
 export function createPathResolver(volume: Volume): PathResolver {
-  const listings = createListingCache<number, ReadonlyMap<string, StoredEntry>>()
+  const cache = new Map<number, ReadonlyMap<string, StoredEntry>>()
+  let cachedEntries = 0
 
   async function entries(directory: Inode, options: AbortOptions): Promise<ReadonlyMap<string, StoredEntry>> {
-    const known = listings.get(directory.number)
-    if (known) return known
+    const cached = cache.get(directory.number)
+    if (cached) {
+      cache.delete(directory.number)
+      cache.set(directory.number, cached)
+      return cached
+    }
     const byName = new Map<string, StoredEntry>()
     for (const entry of await readDirectory(volume, directory, options)) {
       if (byName.has(entry.name)) {
@@ -52,7 +59,13 @@ export function createPathResolver(volume: Volume): PathResolver {
       }
       byName.set(entry.name, entry)
     }
-    listings.set(directory.number, byName)
+    cache.set(directory.number, byName)
+    cachedEntries += byName.size + 1
+    for (const [oldest, known] of cache) {
+      if (cachedEntries <= maximumCachedEntries || oldest === directory.number) break
+      cache.delete(oldest)
+      cachedEntries -= known.size + 1
+    }
     return byName
   }
 

@@ -73,10 +73,16 @@ export async function buildVolumeGuests(
       const fstab = recipe.fstab.replaceAll('$l', letter)
       const tree = [...(await tinyTree(randomUUID(), { entries })), file('/etc/fstab', fstab)]
       const [kept, gone] = [await tarOf(work, tree), await tarOf(work, deleted)]
+      const [onDisk, onDevices] = [true, false].map((isDisk) =>
+        recipe.soiled.filter((place) => place.startsWith('$d ') === isDisk),
+      )
       const lines = [
+        // First, as the kernel looks for partitions again after a write to the whole disk, and has none meanwhile.
+        ...uploadAll(soil, onDisk),
         ...partition(recipe),
         ...(recipe.open ?? []),
         ...recipe.make,
+        ...uploadAll(soil, onDevices),
         ...fill(recipe, { kept, gone, deleted, soil, archive }),
       ]
       commands.push(
@@ -160,12 +166,11 @@ function partition({ partitions }: Recipe): string[] {
 }
 
 function fill(
-  { mounts, soiled, after = [] }: Recipe,
+  { mounts, after = [] }: Recipe,
   content: Pick<VolumeGuest, 'deleted' | 'archive'> & { kept: string; gone: string; soil: string },
 ): string[] {
   const { kept, gone, deleted, soil, archive } = content
   return [
-    ...soiled.map((place) => `upload-offset ${soil} ${place}`),
     ...after,
     ...mountAll(mounts),
     `tar-in ${kept} /`,
@@ -182,6 +187,10 @@ function fill(
 
 function archiveAll(archive: string): string[] {
   return [`tar-out / ${archive} numericowner:true`, 'umount-all']
+}
+
+function uploadAll(soil: string, places: readonly string[] = []): string[] {
+  return places.map((place) => `upload-offset ${soil} ${place}`)
 }
 
 /** What is mounted below another comes after it. */

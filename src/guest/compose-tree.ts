@@ -176,8 +176,9 @@ async function nameEncrypted(tree: GuestTree, composed: ComposedGuest, options: 
     const [name, device] = line.trim().split(/[ \t]+/)
     if (!name || !device || name.startsWith('#')) continue
     const outer = findVolume(device, composed.volumes)
+    const uuid = outer?.probe?.type === 'crypto_LUKS' ? outer.probe.uuid : null
     const index = composed.volumes.findIndex(
-      (volume) => outer && volume.inner?.name === `The encrypted volume in ${volumeName(outer)}`,
+      ({ inner }) => uuid !== null && inner?.devices.includes(`/dev/mapper/luks-${uuid}`),
     )
     const volume = composed.volumes[index]
     if (!volume?.inner) continue
@@ -221,7 +222,7 @@ function unsupported(volume: GuestVolume): GuestError | null {
   if (volume.filesystem || volume.container || !volume.probe || !unsupportedTypes.has(volume.probe.type))
     return null
   return new GuestError('FILESYSTEM_UNSUPPORTED', `${volumeName(volume)} holds ${volume.probe.type}.`, {
-    hint: 'Files in it cannot be cleaned. Copy the image without cleaning, or use one with ext2, ext3 or ext4.',
+    hint: 'Files in it cannot be cleaned. Copy the image without cleaning; docs/cleaning.md says what can be looked into.',
     details: { type: volume.probe.type, partition: volume.partition?.number ?? null },
   })
 }

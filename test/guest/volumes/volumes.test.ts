@@ -8,6 +8,7 @@ import { memoryDisk } from '../../../src/disk/memory-disk.ts'
 import { encodeMbr, mbrTableOffset } from '../../../src/disk/partition/encode-mbr.ts'
 import { applyCleaning } from '../../../src/guest/cleaning/apply-cleaning.ts'
 import { planCleaning } from '../../../src/guest/cleaning/plan-cleaning.ts'
+import { probeFilesystem } from '../../../src/guest/filesystem/probe-filesystem.ts'
 import type { Guest } from '../../../src/guest/guest.ts'
 import { openGuest } from '../../../src/guest/open-guest.ts'
 import { readLuksHeader } from '../../../src/guest/volumes/luks-header.ts'
@@ -218,8 +219,11 @@ describe('a mirror', () => {
 })
 
 describeWith(['qemu-img', 'cryptsetup'], 'an encrypted volume', () => {
-  async function encrypted(folder: string): Promise<Buffer> {
-    const root = await ext4(folder, system('/dev/mapper/any / ext4 defaults 0 1\n'), 12 * MiB)
+  async function encrypted(
+    folder: string,
+    tree = system('/dev/mapper/any / ext4 defaults 0 1\n'),
+  ): Promise<Buffer> {
+    const root = await ext4(folder, tree, 12 * MiB)
     await writeFile(join(folder, 'plain.raw'), root)
     await writeFile(join(folder, 'key'), passphrase)
     const secret = ['--object', `secret,id=key,file=${join(folder, 'key')}`]
@@ -256,6 +260,25 @@ describeWith(['qemu-img', 'cryptsetup'], 'an encrypted volume', () => {
     expect(decrypted.includes(marker)).toBe(false)
     expect(fsckComplaints(join(folder, 'decrypted.raw'))).toBe('')
     expect((await cleaned(memoryDisk(bytes), folder)).bytes.equals(bytes)).toBe(true)
+  })
+
+  it('is mounted where fstab has the name that crypttab gives it', async () => {
+    const folder = await temporaryFolder()
+    const home = await encrypted(folder, { '/alice/.bash_history': marker })
+    const probe = await probeFilesystem(memoryDisk(home))
+    const root = await ext4(
+      folder,
+      {
+        ...system('/dev/sda1 / ext4 defaults 0 1\n/dev/mapper/private /home ext4 defaults 0 2\n'),
+        '/etc/crypttab': `private UUID=${probe?.uuid} none luks\n`,
+      },
+      12 * MiB,
+    )
+    await withGuestIn(memoryDisk(partitioned([root, home])), folder, async (guest) => {
+      expect(guest.obstacles).toEqual([])
+      expect(guest.volumes.map(({ mountPoint }) => mountPoint)).toEqual(['/', null, '/home'])
+      expect(await guest.tree?.stat('/home/alice/.bash_history')).not.toBeNull()
+    })
   })
 
   it.each(['pbkdf2', 'argon2i', 'argon2id'])(

@@ -42,6 +42,7 @@ export async function serveDisk(disk: ScratchDisk): Promise<ServedDisk> {
     serve(client, disk, (error) => {
       failure ??= error
     })
+      // The client is gone or speaks no NBD: it learns of it by the end of the connection, and nobody else has to.
       .catch(() => undefined)
       .finally(() => client.destroy())
   })

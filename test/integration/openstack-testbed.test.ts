@@ -5,6 +5,7 @@ import { execa } from 'execa'
 import { expect, test } from 'vitest'
 import { poll } from '../../src/core/abort.ts'
 import { findOpenStack } from '../../testbed/openstack/openstack.ts'
+import { endSandbox, openSandbox } from '../../testbed/openstack/sandbox.ts'
 import { startOpenStack } from '../../testbed/openstack/start-openstack.ts'
 import { stopOpenStack } from '../../testbed/openstack/stop-openstack.ts'
 import { describeOpenStack } from '../support/openstack.ts'
@@ -39,6 +40,16 @@ describeOpenStack('a provider of the testbed', () => {
     const { urls } = await findOpenStack(folder)
     await untilNoProcessOf(folder)
     expect(await isAnswering(urls.image)).toBe(false)
+    await rm(folder, { recursive: true })
+  })
+
+  test('keeps its temporary files to itself: the processes of two have the same ids', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'imagewright-os-'))
+    const sandbox = await openSandbox(folder)
+    const temporary = await sandbox.run({ command: ['mktemp'] })
+    expect(temporary.startsWith(`${folder}/`)).toBe(true)
+    await access(temporary)
+    await endSandbox(folder)
     await rm(folder, { recursive: true })
   })
 })

@@ -46,7 +46,7 @@ const cleanEnvironment = {
 
 /** Opens a sandbox with its state in `folder`. Somebody else than root gets one in which they seem to be root. */
 export async function openSandbox(folder: string, options: SandboxOptions = {}): Promise<Sandbox> {
-  for (const name of ['log', 'home']) await mkdir(join(folder, name), { recursive: true })
+  for (const name of ['log', 'home', 'tmp']) await mkdir(join(folder, name), { recursive: true })
   const asUser = process.getuid?.() === 0 ? [] : ['--user', '--map-root-user']
   const untilCallerEnds = options.outlive ? [] : ['setpriv', '--pdeathsig', 'KILL']
   const [program = '', ...programArguments] = [
@@ -104,6 +104,8 @@ function enterSandbox(folder: string, pid: number, asUser: boolean): Sandbox {
   const environmentOf = (own: SandboxCommand['environment']) => ({
     ...cleanEnvironment,
     HOME: join(folder, 'home'),
+    // MariaDB names temporary files after its process id, which the processes of two sandboxes have in common.
+    TMPDIR: join(folder, 'tmp'),
     ...own,
   })
 

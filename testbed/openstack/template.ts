@@ -15,13 +15,23 @@ import { keystoneConfiguration, startKeystone } from './services/keystone.ts'
 /** What a provider starts from: the databases with all their tables, and the keys that belong to them. */
 export const templateParts = ['database', 'keys'] as const
 
+/** Those under way in this process. */
+const making = new Map<string, Promise<void>>()
+
 /**
  * The folder of the prepared databases, which are made once for every set of Debian packages: half a minute, which a
  * provider that starts from a copy does not spend.
  */
 export async function openStackTemplate(): Promise<string> {
   const folder = join(testbedFolder(), `openstack-${await templateVersion()}`)
-  if (await exists(folder)) return folder
+  const made = making.get(folder) ?? makeTemplate(folder).finally(() => making.delete(folder))
+  making.set(folder, made)
+  await made
+  return folder
+}
+
+async function makeTemplate(folder: string): Promise<void> {
+  if (await exists(folder)) return
   await mkdir(testbedFolder(), { recursive: true })
   // Not beside the result: the path of the database's socket must be short.
   const work = await mkdtemp('/tmp/imagewright-os-')
@@ -37,7 +47,6 @@ export async function openStackTemplate(): Promise<string> {
     await endSandbox(work)
     await rm(work, { recursive: true, force: true })
   }
-  return folder
 }
 
 async function makeDatabases(sandbox: Sandbox): Promise<void> {

@@ -1,6 +1,6 @@
 import type { Disk } from '../disk/disk.ts'
 import { auditGuest } from '../guest/audit/audit-guest.ts'
-import { judgeLeftovers } from '../guest/audit/judge-leftovers.ts'
+import { createLeftoverJudge } from '../guest/audit/judge-leftovers.ts'
 import { applyCleaning } from '../guest/cleaning/apply-cleaning.ts'
 import { planCleaning } from '../guest/cleaning/plan-cleaning.ts'
 import type { CleaningReport } from '../guest/cleaning/report.ts'
@@ -50,9 +50,13 @@ export async function cleanOnTheWay(
     guest = await openGuest(disk, { workFolder: work.path, ...(await lookEverywhere()), signal })
     const plan = await planCleaning(guest, { ...clean, signal })
     const applied = await applyCleaning(guest, plan, { signal })
-    const audit = await auditGuest(guest, { depth: 'likely', signal })
-    const left = await judgeLeftovers(cleanableTree(guest), audit, { selection: clean, plan, signal })
-    const report = { ...applied, audit, warnings: [...applied.warnings, ...left] }
+    const { isMissed, judge } = await createLeftoverJudge(cleanableTree(guest), {
+      selection: clean,
+      plan,
+      signal,
+    })
+    const audit = await auditGuest(guest, { depth: 'likely', isFirst: isMissed, signal })
+    const report = { ...applied, audit, warnings: [...applied.warnings, ...judge(audit)] }
     for (const { code, message } of report.warnings) context.emit({ type: 'warning', code, message })
     const cleaned = await guest.scrubbed({ signal })
     if (verify) await assertClean(cleaned, clean, { what: 'The cleaned disk', workFolder: work.path, signal })

@@ -8,7 +8,7 @@ import { auditAccounts } from './audit-accounts.ts'
 import { type AuditedFilesystem, createFileAuditor } from './audit-files.ts'
 import { auditRaw, isUnknown } from './audit-raw.ts'
 import { createFindingCollector, type FindingCollector } from './collect-findings.ts'
-import type { AuditDepth, AuditReport } from './finding.ts'
+import type { AuditDepth, AuditFinding, AuditReport } from './finding.ts'
 import { findPackageFiles, hasPackageDigests } from './public-files.ts'
 import { auditRules } from './rules.ts'
 
@@ -20,6 +20,8 @@ export type AuditedGuest = Pick<
 
 export interface AuditGuestOptions extends AbortOptions {
   readonly depth: AuditDepth
+  /** Tells findings that are listed before all others, a thousand of them and a thousand others; none by default. */
+  readonly isFirst?: ((finding: AuditFinding) => boolean) | undefined
 }
 
 /**
@@ -29,9 +31,9 @@ export interface AuditGuestOptions extends AbortOptions {
  */
 export async function auditGuest(
   guest: AuditedGuest,
-  { depth, signal }: AuditGuestOptions,
+  { depth, isFirst = () => false, signal }: AuditGuestOptions,
 ): Promise<AuditReport> {
-  const collector = createFindingCollector()
+  const collector = createFindingCollector(isFirst)
   const places = auditedFilesystems(guest)
   const comparesPackages = guest.tree !== null && (await hasPackageDigests(guest.tree, { signal }))
   const auditFiles = createFileAuditor({ depth, rules: auditRules, collector, comparesPackages, signal })

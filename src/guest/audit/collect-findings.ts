@@ -27,8 +27,10 @@ export interface FindingCollector {
 
 type Mutable<Type> = { -readonly [Key in keyof Type]: Type[Key] }
 
-export function createFindingCollector(): FindingCollector {
-  let findings: AuditFinding[] = []
+/** @param isFirst tells the findings that others must not crowd out */
+export function createFindingCollector(isFirst: (finding: AuditFinding) => boolean): FindingCollector {
+  let first: AuditFinding[] = []
+  let others: AuditFinding[] = []
   let beyond = 0
   const publicFindings = new Map<string, PublicFinding>()
   const counts = new Map<string, number>()
@@ -46,37 +48,33 @@ export function createFindingCollector(): FindingCollector {
       counts.set(finding.rule, (counts.get(finding.rule) ?? 0) + 1)
       const key = `${finding.rule} ${finding.path ?? finding.place}`
       const same = (inFile.get(key) ?? 0) + 1
-      const isKept = findings.length < maximumFindings && (finding.path === null || same <= maximumPerFile)
+      const list = isFirst(finding) ? first : others
+      const isKept = list.length < maximumFindings && (finding.path === null || same <= maximumPerFile)
       if (!isKept) {
         beyond += 1
         return
       }
       inFile.set(key, same)
-      findings.push(finding)
+      list.push(finding)
     },
     addPublic,
     notRead(what, why) {
       if (notRead.length < maximumNotRead) notRead.push({ what, why })
     },
-    paths: () => new Set(findings.flatMap(({ path }) => path ?? [])),
+    paths: () => new Set([...first, ...others].flatMap(({ path }) => path ?? [])),
     release(paths) {
-      const kept: AuditFinding[] = []
-      for (const finding of findings) {
-        const { path, rule } = finding
-        if (path === null || !paths.has(path)) {
-          kept.push(finding)
-          continue
-        }
+      const isLeft = ({ path, rule }: AuditFinding): boolean => {
+        if (path === null || !paths.has(path)) return true
         counts.set(rule, (counts.get(rule) ?? 1) - 1)
         addPublic({ rule, path, reason: 'package' })
+        return false
       }
-      findings = kept
+      first = first.filter(isLeft)
+      others = others.filter(isLeft)
     },
-    result: () => ({
-      found: findings.length + beyond,
-      counts,
-      findings,
-      public: [...publicFindings.values()],
-    }),
+    result: () => {
+      const findings = [...first, ...others]
+      return { found: findings.length + beyond, counts, findings, public: [...publicFindings.values()] }
+    },
   }
 }

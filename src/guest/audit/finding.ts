@@ -21,7 +21,10 @@ export interface AuditReport {
   readonly depth: AuditDepth
   /** False when a part of the image that holds files could not be looked into. */
   readonly complete: boolean
-  /** How many findings there are; `findings` has the first thousand. */
+  /**
+   * How many findings there are; `findings` has the first thousand, after a cleaning a thousand of what it should have removed
+   * before them.
+   */
   readonly found: number
   readonly findings: readonly AuditFinding[]
   /** Rules that found something, with how often. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { readPartitionTable } from '../../../src/disk/partition/read-partition-table.ts'
-import { auditGuest } from '../../../src/guest/audit/audit-guest.ts'
+import { type AuditGuestOptions, auditGuest } from '../../../src/guest/audit/audit-guest.ts'
 import type { AuditDepth, AuditReport } from '../../../src/guest/audit/finding.ts'
 import { auditRules } from '../../../src/guest/audit/rules.ts'
 import { harmless, type Leftover, makeLeftovers, pemBlock } from '../../../testbed/leftovers.ts'
@@ -12,7 +12,11 @@ import { memoryGuest } from '../../support/memory-guest.ts'
 
 async function audit(
   files: MemoryFiles,
-  { depth = 'likely', others = [] }: { depth?: AuditDepth; others?: MemoryFiles[] } = {},
+  {
+    depth = 'likely',
+    others = [],
+    isFirst,
+  }: { depth?: AuditDepth; others?: MemoryFiles[]; isFirst?: AuditGuestOptions['isFirst'] } = {},
 ): Promise<AuditReport> {
   const disk = memoryDisk(Buffer.alloc(512))
   const guest = await memoryGuest(files, ...others)
@@ -23,7 +27,7 @@ async function audit(
     filesystem: volume.filesystem && { ...volume.filesystem, scrubbed },
   }))
   const partitionTable = await readPartitionTable(disk)
-  return auditGuest({ ...guest, volumes, partitionTable, disk, scrubbed }, { depth })
+  return auditGuest({ ...guest, volumes, partitionTable, disk, scrubbed }, { depth, isFirst })
 }
 
 function filesOf(leftovers: readonly Leftover[]): MemoryFiles {
@@ -135,6 +139,18 @@ describe('an audit', () => {
     const report = await audit({ ...many, '/opt/a.conf': tokens })
     expect(report.found).toBe(1550)
     expect(report.findings.length).toBeLessThanOrEqual(1000)
+  })
+
+  it('does not let thousands of findings hide the one that should not be there', async () => {
+    const many = Object.fromEntries(
+      Array.from({ length: 1500 }, (_, index) => [`/opt/h${index}/.netrc`, 'machine x\n']),
+    )
+    const missed = '/a/.netrc'
+    const files = { ...many, [missed]: 'machine x\n' }
+    expect((await audit(files)).findings.map(({ path }) => path)).not.toContain(missed)
+    const { findings } = await audit(files, { isFirst: ({ path }) => path === missed })
+    expect(findings.length).toBeGreaterThan(1000)
+    expect(findings[0]?.path).toBe(missed)
   })
 
   it('finds a key that begins at the end of one piece of a large file and ends in the next', async () => {

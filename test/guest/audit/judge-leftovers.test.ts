@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { AuditFinding, AuditReport } from '../../../src/guest/audit/finding.ts'
-import { judgeLeftovers } from '../../../src/guest/audit/judge-leftovers.ts'
+import { createLeftoverJudge } from '../../../src/guest/audit/judge-leftovers.ts'
 import { planCleaning } from '../../../src/guest/cleaning/plan-cleaning.ts'
 import type { OperationSelection } from '../../../src/guest/cleaning/select-operations.ts'
 import type { GuestWarning } from '../../../src/guest/warnings.ts'
@@ -22,11 +22,12 @@ async function judge(
   }))
   const report: AuditReport = {
     ...{ depth: 'likely', complete: true, found: findings.length, findings, public: [] },
-    rules: [{ id: 'private-key', title: 'private key', found: findings.length }],
+    rules: found.length === 0 ? [] : [{ id: 'private-key', title: 'private key', found: found.length }],
     coverage: { files: 1, filesRead: 1, bytesRead: 1, rawBytesRead: 0, notRead: [] },
   }
   if (!guest.tree) throw new Error('no tree')
-  return judgeLeftovers(guest.tree, report, { selection, plan: await planCleaning(guest, selection) })
+  const plan = await planCleaning(guest, selection)
+  return (await createLeftoverJudge(guest.tree, { selection, plan })).judge(report)
 }
 
 describe('what the audit finds after a cleaning', () => {

@@ -23,7 +23,10 @@ const inspectionDocument = z.object({
 })
 
 describeWith(
-  ['qemu-img', 'qemu-system-x86_64', 'mke2fs', 'e2fsck'],
+  [
+    ...(['qemu-img', 'qemu-system-x86_64', 'mke2fs', 'e2fsck'] as const),
+    ...(['/usr/share/OVMF/OVMF_CODE_4M.fd', '/usr/lib/grub/x86_64-efi/kernel.img'] as const),
+  ],
   'the disk of an exported appliance',
   () => {
     let site: Site
@@ -32,17 +35,30 @@ describeWith(
     })
     afterAll(() => site[Symbol.asyncDispose]())
 
-    test('boots to a login prompt', async () => {
-      await buildTinyGuest(join(site.home, 'tiny.raw'), { bootable: true })
-      await site.json(z.unknown(), ['images', 'upload', 'tiny.raw', 'local:demo'])
-      await site.json(storedDocument, ['export', 'local:demo', 'demo.ova'])
-      await runProgram('tar', ['xf', 'demo.ova'], { timeout: 60_000, workingDirectory: site.home })
-      const disk = join(site.home, 'demo.qcow2')
-      const conversion = ['convert', '-f', 'vmdk', '-O', 'qcow2', join(site.home, 'demo-disk1.vmdk'), disk]
-      await runProgram('qemu-img', conversion, { timeout: 60_000 })
-      const console = await bootDisk(disk, { format: 'qcow2', until: /tiny login:/, timeout: 300_000 })
-      expect(console).toContain('TINY-BOOT-OK')
-    })
+    test.each([
+      ['bios', 'dos', []],
+      ['uefi', 'none', ['--bootable', '--firmware', 'uefi']],
+    ] as const)(
+      'boots to a login prompt with %s, as its descriptor says',
+      async (firmware, label, options) => {
+        const [demo, appliance] = [`local:demo-${firmware}`, `demo-${firmware}.ova`]
+        await buildTinyGuest(join(site.home, 'tiny.raw'), { bootable: true, label })
+        await site.json(z.unknown(), ['images', 'upload', 'tiny.raw', demo])
+        await site.json(storedDocument, ['export', demo, appliance, ...options])
+        const inspected = await site.json(inspectionDocument, ['inspect', appliance])
+        expect(inspected.appliance.machines).toMatchObject([{ firmware }])
+        await runProgram('tar', ['xf', appliance], { timeout: 60_000, workingDirectory: site.home })
+        const [vmdk, disk] = ['-disk1.vmdk', '.qcow2'].map((end) => join(site.home, `demo-${firmware}${end}`))
+        if (!vmdk || !disk) throw new Error('Not two names.')
+        await runProgram('qemu-img', ['convert', '-f', 'vmdk', '-O', 'qcow2', vmdk, disk], {
+          timeout: 60_000,
+        })
+        const console = await bootDisk(disk, {
+          ...{ firmware, format: 'qcow2', until: /tiny login:/, timeout: 300_000 },
+        })
+        expect(console).toContain('TINY-BOOT-OK')
+      },
+    )
 
     test('is written and read back with 20 GiB', async () => {
       const raw = join(site.home, 'large.raw')

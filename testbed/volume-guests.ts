@@ -18,10 +18,17 @@ export interface VolumeGuest {
   readonly entries: readonly GuestEntry[]
   /** Written, synced, then unlinked. */
   readonly deleted: readonly GuestEntry[]
+  /** Of files of the tree: `i` makes one immutable, `a` append-only. */
+  readonly locked: readonly LockedFile[]
   /** Put into places that nothing owns: swap, unallocated extents, what is between partitions. */
   readonly marker: string
   /** Where an archive of all its files is written, as the kernel of libguestfs reads them. */
   readonly archive: string
+}
+
+export interface LockedFile {
+  readonly path: string
+  readonly flags: string
 }
 
 export const volumePassphrase = 'open sesame'
@@ -62,7 +69,7 @@ export async function buildVolumeGuests(
   try {
     const commands: string[] = []
     for (const [index, guest] of guests.entries()) {
-      const { kind, path, entries, deleted, marker, archive } = guest
+      const { kind, path, entries, deleted, locked, marker, archive } = guest
       const recipe = recipes[kind]
       await writeFile(path, '')
       await truncate(path, recipe.size * mebibyte)
@@ -83,7 +90,7 @@ export async function buildVolumeGuests(
         ...(recipe.open ?? []),
         ...recipe.make,
         ...uploadAll(soil, onDevices),
-        ...fill(recipe, { kept, gone, deleted, soil, archive }),
+        ...fill(recipe, { kept, gone, deleted, locked, soil, archive }),
       ]
       commands.push(
         ...lines.map((line) => line.replaceAll('$d', `/dev/sd${letter}`).replaceAll('$l', letter)),
@@ -99,21 +106,29 @@ export async function buildVolumeGuests(
   }
 }
 
-/** Archives all files of each guest, without a change to its disk. */
+/**
+ * Archives all files of each guest, without a change to its disk.
+ * @returns for each the flags that its `locked` files have
+ */
 export async function archiveVolumeGuests(
-  guests: readonly Pick<VolumeGuest, 'kind' | 'path' | 'archive'>[],
+  guests: readonly Pick<VolumeGuest, 'kind' | 'path' | 'locked' | 'archive'>[],
   { signal }: AbortOptions = {},
-): Promise<void> {
-  const commands = guests.flatMap(({ kind, archive }, index) => {
+): Promise<LockedFile[][]> {
+  const commands = guests.flatMap(({ kind, locked, archive }, index) => {
     const { mounts, open = [] } = recipes[kind]
     const letter = String.fromCharCode(97 + index)
-    const lines = [...open, ...mountAll(mounts), ...archiveAll(archive)]
+    const asked = locked.map(({ path }) => `get-e2attrs "${path}"`)
+    const lines = [...open, ...mountAll(mounts), ...asked, ...archiveAll(archive)]
     return lines.map((line) => line.replaceAll('$d', `/dev/sd${letter}`).replaceAll('$l', letter))
   })
-  await runGuestfish(
+  const output = await runGuestfish(
     guests.map(({ path }) => path),
     commands,
     { signal, readOnly: true },
+  )
+  const answers = output.split('\n')
+  return guests.map(({ locked }) =>
+    locked.map(({ path }) => ({ path, flags: answers.shift()?.replace(/[^ai]/g, '') ?? '' })),
   )
 }
 
@@ -121,17 +136,18 @@ async function runGuestfish(
   disks: readonly string[],
   commands: readonly string[],
   { signal, readOnly = false }: AbortOptions & { readOnly?: boolean },
-): Promise<void> {
+): Promise<string> {
   const drives = disks.map(
     (path) => `add-drive ${path} format:raw ${readOnly ? 'readonly:true' : 'cachemode:unsafe'}`,
   )
   const script = ['set-backend direct', 'set-backend-settings force_tcg', ...drives, 'run', ...commands]
-  await runProgram('guestfish', ['--keys-from-stdin'], {
+  const { stdout } = await runProgram('guestfish', ['--keys-from-stdin'], {
     timeout: 900_000,
     input: `${script.join('\n')}\n`,
     package: 'libguestfs-tools',
     signal,
   })
+  return stdout
 }
 
 /**
@@ -167,9 +183,9 @@ function partition({ partitions }: Recipe): string[] {
 
 function fill(
   { mounts, after = [] }: Recipe,
-  content: Pick<VolumeGuest, 'deleted' | 'archive'> & { kept: string; gone: string; soil: string },
+  content: Pick<VolumeGuest, 'deleted' | 'locked' | 'archive'> & { kept: string; gone: string; soil: string },
 ): string[] {
-  const { kept, gone, deleted, soil, archive } = content
+  const { kept, gone, deleted, locked, soil, archive } = content
   return [
     ...after,
     ...mountAll(mounts),
@@ -181,6 +197,7 @@ function fill(
     'sync',
     ...deleted.map(({ path }) => `rm "${path}"`),
     'sync',
+    ...locked.map(({ path, flags }) => `set-e2attrs "${path}" ${flags}`),
     ...archiveAll(archive),
   ]
 }

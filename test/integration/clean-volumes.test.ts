@@ -16,6 +16,7 @@ import {
   archiveVolumeGuests,
   buildVolumeGuests,
   espPath,
+  type LockedFile,
   type VolumeGuestKind,
   volumePassphrase,
 } from '../../testbed/volume-guests.ts'
@@ -58,6 +59,18 @@ const kept: readonly GuestEntry[] = [
   link('/opt/data/dangling', '/proc/1/root'),
 ]
 
+/** Removed all the same, as a file and as a directory with one in it. */
+const lockedSecrets: readonly LockedFile[] = [
+  { path: '/root/.bash_history', flags: 'i' },
+  { path: '/root/.ssh/authorized_keys', flags: 'i' },
+  { path: '/root/.ssh', flags: 'i' },
+]
+/** Emptied, or emptied of others, and locked again. */
+const lockedLogs: readonly LockedFile[] = [
+  { path: '/var/log/secure', flags: 'a' },
+  { path: '/var/log/nginx', flags: 'ai' },
+]
+
 /** Programs that know nothing of the file system: those for ext4 get nothing out of these disks before either. */
 const carvers = attackers.filter(({ name }) => ['strings', 'photorec', 'scalpel'].includes(name))
 
@@ -76,6 +89,7 @@ describeWith(
     let site: LibrarySite
     const reports = new Map<string, StoredFile['cleaning']>()
     const trees = new Map<string, string>()
+    const flags = new Map<Proof, readonly LockedFile[]>()
     const at = ({ kind, family }: Proof, name: string): string => join(site.home, `${kind}-${family}-${name}`)
 
     beforeAll(async () => {
@@ -92,7 +106,8 @@ describeWith(
           const all = [...entries, ...identityOf(proof.family), ...kept]
           const marker = proof.plan.secrets[0]?.marker ?? ''
           const [path, archive] = [at(proof, 'original.raw'), at(proof, 'original.tar')]
-          return { kind: proof.kind, path, archive, entries: all, deleted, marker }
+          const locked = [...lockedSecrets, ...lockedLogs]
+          return { kind: proof.kind, path, archive, entries: all, deleted, locked, marker }
         }),
       )
       for (const proof of proofs) {
@@ -100,13 +115,15 @@ describeWith(
         const { cleaning } = await site.imagewright.cleanFile(original, { output })
         reports.set(output, cleaning)
       }
-      await archiveVolumeGuests(
+      const locked = await archiveVolumeGuests(
         proofs.map((proof) => ({
           kind: proof.kind,
           path: at(proof, 'cleaned.raw'),
           archive: at(proof, 'cleaned.tar'),
+          locked: lockedLogs,
         })),
       )
+      for (const [index, proof] of proofs.entries()) flags.set(proof, locked[index] ?? [])
     }, 1_800_000)
     afterAll(async () => {
       vi.unstubAllEnvs()
@@ -175,6 +192,13 @@ describeWith(
         for (const { path } of kept) expect(after.get(path), path).toBe(before.get(path))
         expectEmptiedLogs(before, after)
         expect([...after.keys()]).not.toContain(`${espPath}/loader/random-seed`)
+      })
+
+      test('removes and empties what even root may not change, and leaves such files so', () => {
+        const isThere = ({ path }: LockedFile): boolean => after.has(path)
+        expect(lockedSecrets.filter(isThere)).toEqual([])
+        expect(flags.get(proof)).toEqual(lockedLogs)
+        expect(after.has('/var/log/nginx/access.log.1.gz')).toBe(false)
       })
 
       test('changes nothing the second time (R8)', async () => {

@@ -19,8 +19,8 @@ export interface Appliance {
    * @throws GuestError `LIBGUESTFS_FAILED` with what libguestfs said
    */
   run(commands: readonly string[], timeout?: number): Promise<string>
-  /** Runs a command that may fail; the machine goes on. Its message, or `null` when it succeeded. */
-  attempt(command: string, timeout?: number): Promise<string | null>
+  /** Runs commands that may fail, all of them; the machine goes on. The first message, or `null` when all succeeded. */
+  attempt(commands: readonly string[], timeout?: number): Promise<string | null>
   close(): Promise<void>
 }
 
@@ -106,9 +106,12 @@ function converse(conversation: Conversation): Appliance {
   }
   return {
     run: async (commands, timeout) => (await ask(commands, timeout)).stdout,
-    async attempt(line, timeout) {
+    async attempt(commands, timeout) {
       // With a dash in front guestfish goes on after a failure, of which only the message tells.
-      const { stderr } = await ask([`-${line}`], timeout)
+      const { stderr } = await ask(
+        commands.map((line) => `-${line}`),
+        timeout,
+      )
       return stderr.trim() === '' ? null : complaint(stderr)
     },
     close: () => conversation.close(),

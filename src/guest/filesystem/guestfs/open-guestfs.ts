@@ -10,8 +10,9 @@ import { defaultMaximumBytes, refuseLargeFile } from '../refuse-large-file.ts'
 import type { Appliance } from './appliance.ts'
 import { command } from './command.ts'
 import { type GuestfsKind, type GuestfsType, guestfsKinds } from './kinds.ts'
+import { findLockedFiles } from './locked-files.ts'
 import { createMountedTree, type LocatedFile } from './mounted-tree.ts'
-import { planScript } from './plan-script.ts'
+import { type EditScript, planScript } from './plan-script.ts'
 import { readSubvolumes } from './read-subvolumes.ts'
 import type { ScratchDisk } from './scratch-disk.ts'
 
@@ -51,7 +52,7 @@ export async function openGuestfs(options: OpenGuestfsOptions): Promise<Filesyst
   let isTrimmed = false
 
   await appliance.run([command('mkmountpoint', mountPoint)])
-  const refusal = await appliance.attempt(await mountForReading(options.signal))
+  const refusal = await appliance.attempt([await mountForReading(options.signal)])
   if (refusal?.includes('unknown filesystem type')) {
     throw new GuestError(
       'FILESYSTEM_UNSUPPORTED',
@@ -79,10 +80,12 @@ export async function openGuestfs(options: OpenGuestfsOptions): Promise<Filesyst
     throw new GuestError('GUEST_NOT_A_FILE', `"${path}" is not a regular file.`)
   }
 
+  const change = (commands: readonly string[]): Promise<string> => changing(() => appliance.run(commands))
+
   /** Runs what changes the file system; what the disk itself had to say comes first. */
-  async function change(commands: readonly string[]): Promise<void> {
+  async function changing<T>(run: () => Promise<T>): Promise<T> {
     try {
-      await appliance.run(commands)
+      return await run()
     } catch (error) {
       const cause = diskFailure() ?? error
       if (!(cause instanceof GuestError)) throw cause
@@ -105,7 +108,9 @@ export async function openGuestfs(options: OpenGuestfsOptions): Promise<Filesyst
       const needsWriting = wanted.length > 0 || scratch.hasWrites()
       await change([command('umount', mountPoint)])
       if (needsWriting) {
-        await change([mount('rw'), ...script.commands, 'sync', command('umount', mountPoint)])
+        await change([mount('rw')])
+        await apply(script, signal)
+        await change(['sync', command('umount', mountPoint)])
       }
       await check()
       await change([await mountForReading(signal)])
@@ -117,11 +122,23 @@ export async function openGuestfs(options: OpenGuestfsOptions): Promise<Filesyst
     }
   }
 
+  /** Files that are locked are unlocked for it, and those that are left are locked again. */
+  async function apply(script: EditScript, signal: AbortSignal | undefined): Promise<void> {
+    if ((await appliance.attempt(script.commands)) === null) return
+    const { touched } = script
+    const { unlock, lock } = await changing(() =>
+      findLockedFiles({ appliance, tree, mountPoint, touched, signal }),
+    )
+    const again = lock.flatMap(({ path, command }) => (script.isGone(path) ? [] : [command]))
+    await change([...unlock, ...script.commands, ...again])
+    tree.forget()
+  }
+
   /** A file system that contradicts itself is refused, not repaired: nobody knows what its owner would want to keep. */
   async function check(): Promise<void> {
     if (kind.check === null) return
     const line = kind.check(device)
-    const problem = await appliance.attempt(line.command)
+    const problem = await appliance.attempt([line.command])
     if (problem?.includes('is not available')) {
       throw new GuestError('LIBGUESTFS_MISSING', `libguestfs lacks its part for ${type}: ${line.package}.`)
     }

@@ -16,6 +16,10 @@ export interface EditScript {
   readonly commands: readonly string[]
   /** Files of the host with new contents; the caller removes them. */
   readonly sources: readonly string[]
+  /** What was there and is changed: directories too, in which names come and go; `all` with everything below. */
+  readonly touched: ReadonlyMap<string, 'itself' | 'all'>
+  /** Whether a path is not there any more afterwards. */
+  isGone(path: string): boolean
 }
 
 export interface PlanScriptOptions extends AbortOptions {
@@ -27,7 +31,8 @@ export interface PlanScriptOptions extends AbortOptions {
 
 /**
  * The commands that make the changes, in the order in which they were asked for. Each path is resolved here, so that no link of
- * the guest is followed by a command. At the end modification times are put back.
+ * the guest is followed by a command. At the end modification times are put back. All of them may be run again, when one of
+ * them failed.
  * @throws GuestError `FILESYSTEM_EDIT_FAILED` for a path that cannot be changed as asked
  */
 export async function planScript(options: PlanScriptOptions): Promise<EditScript> {
@@ -38,6 +43,7 @@ export async function planScript(options: PlanScriptOptions): Promise<EditScript
   const gone = new Set<string>()
   const created = new Map<string, 'file' | 'directory'>()
   const times = new Map<string, GuestfsStat>()
+  const touched = new Map<string, 'itself' | 'all'>()
   const inAppliance = (path: string): string => (path === '/' ? mountPoint : `${mountPoint}${path}`)
   const add = (name: string, path: string, ...rest: (string | number)[]): void => {
     commands.push(command(name, inAppliance(path), ...rest))
@@ -69,6 +75,8 @@ export async function planScript(options: PlanScriptOptions): Promise<EditScript
       ? null
       : ((await tree.entries(directory.path, { signal })).get(name) ?? null)
     times.set(directory.path, directory.stat)
+    touched.set(directory.path, touched.get(directory.path) ?? 'itself')
+    if (stat) touched.set(resolved, touched.get(resolved) ?? 'itself')
     return { path: resolved, stat }
   }
 
@@ -91,6 +99,7 @@ export async function planScript(options: PlanScriptOptions): Promise<EditScript
           const isDirectory = stat?.kind === 'directory' || isNew === 'directory'
           add(isDirectory ? 'rm-rf' : 'rm-f', path)
           gone.add(path)
+          if (stat) touched.set(path, 'all')
           for (const other of created.keys()) if (isWithin(other, path)) created.delete(other)
         } else if (!isGone(path)) throw failed(path, 'it does not exist')
         break
@@ -119,7 +128,7 @@ export async function planScript(options: PlanScriptOptions): Promise<EditScript
         }
         if (isNew === 'file') throw failed(path, 'it is a file')
         if (stat || isNew) break
-        add('mkdir', path)
+        add('mkdir-p', path)
         setAttributes(path, { mode: 0o755, uid: 0, gid: 0, ...edit.attributes })
         created.set(path, 'directory')
         break
@@ -137,7 +146,7 @@ export async function planScript(options: PlanScriptOptions): Promise<EditScript
     if (stat) restoreTimes(path, stat)
   }
   for (const [path, stat] of times) if (!isGone(path)) restoreTimes(path, stat)
-  return { commands, sources }
+  return { commands, sources, touched, isGone }
 
   function restoreTimes(path: string, { accessTime, modificationTime }: GuestfsStat): void {
     add(

@@ -142,7 +142,7 @@ async function runGuestfish(
   )
   const script = ['set-backend direct', 'set-backend-settings force_tcg', ...drives, 'run', ...commands]
   const { stdout } = await runProgram('guestfish', ['--keys-from-stdin'], {
-    timeout: 900_000,
+    timeout: 1_800_000,
     input: `${script.join('\n')}\n`,
     package: 'libguestfs-tools',
     signal,

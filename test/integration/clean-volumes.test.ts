@@ -124,7 +124,7 @@ describeWith(
         })),
       )
       for (const [index, proof] of proofs.entries()) flags.set(proof, locked[index] ?? [])
-    }, 1_800_000)
+    }, 3_600_000)
     afterAll(async () => {
       vi.unstubAllEnvs()
       await site[Symbol.asyncDispose]()

@@ -1,5 +1,6 @@
 import { poll } from '../../src/core/abort.ts'
 import { databaseSocket } from './provider.ts'
+import { startDeadline } from './ready.ts'
 import type { Daemon, Sandbox } from './sandbox.ts'
 
 /** Nothing here has to survive a power cut, and waiting for the disk is most of the time of making the tables. */
@@ -44,7 +45,7 @@ export async function startDatabase(sandbox: Sandbox): Promise<Daemon> {
   })
   await poll({
     what: 'MariaDB',
-    deadline: 60_000,
+    deadline: startDeadline,
     interval: 50,
     maximumInterval: 200,
     attempt: async () => {

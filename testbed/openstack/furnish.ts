@@ -1,7 +1,9 @@
+import { randomInt } from 'node:crypto'
 import { z } from 'zod'
 import { poll } from '../../src/core/abort.ts'
 import { type Administrator, anything, signInAsAdministrator, withId } from './administrator.ts'
 import { endpoints, type Provider } from './provider.ts'
+import { startDeadline } from './ready.ts'
 import type { Sandbox } from './sandbox.ts'
 
 /** Sizes of instances: MiB, cores, GiB. A disk of 0 is for what boots from a volume, or takes the image's own size. */
@@ -64,7 +66,7 @@ async function makeNetwork(sandbox: Sandbox, administrator: Administrator, url: 
   // The agent makes the bridge for the first port on it, its DHCP server's.
   await poll({
     what: `the bridge ${bridge}`,
-    deadline: 120_000,
+    deadline: startDeadline,
     interval: 200,
     attempt: () =>
       sandbox.run({ command: ['ip', 'address', 'replace', `${prefix}.1/24`, 'dev', bridge] }).then(
@@ -79,7 +81,7 @@ async function waitForAgents(administrator: Administrator, url: string): Promise
   const shape = z.object({ agents: z.array(z.object({ binary: z.string(), alive: z.boolean() })) })
   await poll({
     what: 'the agents of the network service',
-    deadline: 120_000,
+    deadline: startDeadline,
     interval: 200,
     maximumInterval: 500,
     attempt: async () => {
@@ -91,12 +93,17 @@ async function waitForAgents(administrator: Administrator, url: string): Promise
   })
 }
 
+/** By this process: two providers may be furnished at once. */
+const givenPrefixes = new Set<number>()
+
 /** The first 24 bits of addresses nobody uses here. */
 async function freePrefix(sandbox: Sandbox): Promise<string> {
   const used = await sandbox.run({ command: ['ip', '-4', '-oneline', 'address'] })
-  const number = Array.from({ length: 100 }, () => Math.floor(Math.random() * 256)).find(
-    (candidate) => !used.includes(` 10.77.${candidate}.`),
+  const number = Array.from({ length: 100 }, () => randomInt(256)).find(
+    (candidate) => !used.includes(` 10.77.${candidate}.`) && !givenPrefixes.has(candidate),
   )
+  if (number === undefined) throw new Error('No addresses of 10.77.0.0/16 are free')
+  givenPrefixes.add(number)
   return `10.77.${number}`
 }
 
@@ -106,7 +113,7 @@ async function waitForComputeHost(administrator: Administrator, placement: strin
   const query = `${placement}/allocation_candidates?resources=VCPU:1,MEMORY_MB:64,DISK_GB:1`
   await poll({
     what: 'the compute host',
-    deadline: 180_000,
+    deadline: startDeadline,
     interval: 200,
     maximumInterval: 500,
     attempt: async () => {

@@ -2,14 +2,14 @@ import { connect } from 'node:net'
 import { poll } from '../../src/core/abort.ts'
 import type { Daemon } from './sandbox.ts'
 
-/** Long enough for a machine on which everything else starts as well. */
-const deadline = 180_000
+/** Milliseconds: long enough for a slow machine on which everything else starts as well. What ends is noticed at once. */
+export const startDeadline = 600_000
 
 /** Waits until a daemon accepts connections on a loopback port. @throws Error with its log when it ends before */
 export async function waitForPort(port: number, daemon: Daemon): Promise<void> {
   await poll({
     what: `${daemon.name} on port ${port}`,
-    deadline,
+    deadline: startDeadline,
     interval: 50,
     maximumInterval: 250,
     attempt: async () => {
@@ -23,7 +23,7 @@ export async function waitForPort(port: number, daemon: Daemon): Promise<void> {
 export async function waitForHttp(port: number, daemon: Daemon): Promise<void> {
   await poll({
     what: `${daemon.name} on port ${port}`,
-    deadline,
+    deadline: startDeadline,
     interval: 50,
     maximumInterval: 250,
     attempt: async () => {

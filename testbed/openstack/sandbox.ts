@@ -62,7 +62,7 @@ export async function openSandbox(folder: string, options: SandboxOptions = {}):
   // Its first process appears when everything is unshared.
   await poll({
     what: 'the first process of the sandbox',
-    deadline: 10_000,
+    deadline: 60_000,
     interval: 10,
     attempt: async () => {
       const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '')

@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { poll } from '../../../src/core/abort.ts'
+import { startDeadline } from '../ready.ts'
 import type { Sandbox } from '../sandbox.ts'
 
 /** What libvirt keeps on a machine, which in the sandbox is in the provider's folder. */
@@ -45,7 +46,7 @@ export async function startLibvirt(sandbox: Sandbox): Promise<void> {
   })
   await poll({
     what: 'libvirtd',
-    deadline: 180_000,
+    deadline: startDeadline,
     interval: 200,
     attempt: async () => {
       await daemon.assertRunning()

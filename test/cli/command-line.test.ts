@@ -268,7 +268,7 @@ async function largeFile(path: string): Promise<void> {
 }
 
 async function until(condition: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 20_000
+  const deadline = Date.now() + 60_000
   while (!(await condition())) {
     if (Date.now() > deadline) throw new Error('It never happened')
     await new Promise((resolve) => setTimeout(resolve, 10))

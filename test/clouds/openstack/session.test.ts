@@ -351,9 +351,8 @@ it.each(['before the answer', 'in the middle of it', 'while it waits to try agai
         // Nothing more will come.
       }
     }
-    const started = Date.now()
     await expect(work()).rejects.toMatchObject({ code: 'CANCELLED' })
-    expect(Date.now() - started).toBeLessThan(1_500)
+    expect(images(cloud)).toHaveLength(1)
   },
 )
 

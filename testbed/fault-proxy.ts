@@ -10,6 +10,7 @@ import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { CutHere, disturb, type Fault, type Strike } from './faults.ts'
+import { listen } from './listen.ts'
 
 /** One request that passed, or was meant to. Bytes of the bodies, as the client sent and got them. */
 export interface Exchange {
@@ -89,12 +90,10 @@ export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
     })
   })
   const total = () => [...sockets].reduce(sum, ended)
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('The proxy has no port')
+  const url = `http://127.0.0.1:${await listen(server)}`
 
   return {
-    url: `http://127.0.0.1:${address.port}`,
+    url,
     exchanges,
     inject(fault) {
       const script = { fault, seen: 0, hits: 0 }

@@ -11,6 +11,7 @@ import type { OpenStackSession } from '../../src/clouds/openstack/session.ts'
 import { loadConfig } from '../../src/config/load-config.ts'
 import type { OpenStackSettings } from '../../src/config/openstack-settings.ts'
 import { literalSecret } from '../../src/config/secret.ts'
+import { listen } from '../../testbed/listen.ts'
 import type { AccountName } from '../../testbed/openstack/accounts.ts'
 import type { OpenStack } from '../../testbed/openstack/openstack.ts'
 import { password } from '../../testbed/openstack/provider.ts'
@@ -217,13 +218,11 @@ describeOpenStack('a session with a real OpenStack', () => {
       )
       incoming.pipe(target)
     })
-    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
+    const auth_url = `https://127.0.0.1:${await listen(proxy)}/v3`
     onTestFinished(() => {
       proxy.closeAllConnections()
       proxy.close()
     })
-    const address = proxy.address()
-    const auth_url = `https://127.0.0.1:${typeof address === 'object' && address ? address.port : 0}/v3`
     const cacert = join(root, 'ca.pem')
     await writeFile(cacert, certificate.cert)
     const settings = await settingsOf('alice')
@@ -241,12 +240,10 @@ describeOpenStack('a session with a real OpenStack', () => {
       response.statusCode = incoming.url === '/' ? 300 : 404
       response.end(JSON.stringify({ versions: { values: [{ id: 'v2.0', status: 'deprecated' }] } }))
     })
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const auth_url = `http://127.0.0.1:${await listen(server)}/v2.0`
     onTestFinished(() => {
       server.close()
     })
-    const address = server.address()
-    const auth_url = `http://127.0.0.1:${typeof address === 'object' && address ? address.port : 0}/v2.0`
     const settings = await settingsOf('alice')
     await expect(open({ ...settings, auth: { ...settings.auth, auth_url } }).account()).rejects.toMatchObject(
       {

@@ -4,6 +4,7 @@ import type { Cloud, CloudInstance, InstanceAddress, InstanceStatus } from '../.
 import { CloudError } from '../../src/clouds/errors.ts'
 import type { JobContext, Ledger, Resource } from '../../src/jobs/job.ts'
 import { bootTest } from '../../src/operations/boot-test.ts'
+import { listen } from '../../testbed/listen.ts'
 
 describe('the boot test', () => {
   const servers: ReturnType<typeof createServer>[] = []
@@ -18,10 +19,7 @@ describe('the boot test', () => {
       if (greeting !== null) socket.write(greeting)
     })
     servers.push(server)
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    const address = server.address()
-    if (address === null || typeof address === 'string') throw new Error('no port')
-    return { host: '127.0.0.1', port: address.port }
+    return { host: '127.0.0.1', port: await listen(server) }
   }
 
   it('is passed by a login on the console, and its instance is gone', async () => {

@@ -2,6 +2,7 @@ import { createServer } from 'node:net'
 import { expect, it } from 'vitest'
 import type { Cloud, CloudInstance, InstanceAddress, InstanceStatus } from '../../src/clouds/cloud.ts'
 import { waitForSsh } from '../../src/operations/wait-for-ssh.ts'
+import { listen } from '../../testbed/listen.ts'
 
 /** A cloud whose only instance has the given states and addresses, one with every look. */
 function fakeCloud(looks: { status: InstanceStatus; address: InstanceAddress | null }[]): Cloud {
@@ -24,9 +25,7 @@ function fakeCloud(looks: { status: InstanceStatus; address: InstanceAddress | n
 
 it('waits for an address and for the greeting from there', async () => {
   const server = createServer((socket) => socket.end('SSH-2.0-OpenSSH_9.2\r\n'))
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const bound = server.address()
-  const address = { host: '127.0.0.1', port: typeof bound === 'object' && bound ? bound.port : 0 }
+  const address = { host: '127.0.0.1', port: await listen(server) }
   const cloud = fakeCloud([
     { status: 'building', address: null },
     { status: 'running', address: null },

@@ -1,9 +1,9 @@
-import { once } from 'node:events'
 import { mkdtemp } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
+import { listen } from '../../testbed/listen.ts'
 import type { OpenStack } from '../../testbed/openstack/openstack.ts'
 import { startOpenStack } from '../../testbed/openstack/start-openstack.ts'
 import { stopOpenStack } from '../../testbed/openstack/stop-openstack.ts'
@@ -36,11 +36,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
       response.writeHead(500).end(error instanceof Error ? error.stack : String(error))
     }
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('No port')
-  project.provide('openStackStarter', `http://127.0.0.1:${address.port}`)
+  project.provide('openStackStarter', `http://127.0.0.1:${await listen(server)}`)
   return async () => {
     server.close()
     for (const starting of started.values()) {

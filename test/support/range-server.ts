@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { request } from 'undici'
 import type { HttpAnswer } from '../../src/transfer/http-source.ts'
+import { listen } from '../../testbed/listen.ts'
 
 /** What became of one request: where it began, and how many bytes were sent before something happened. */
 export interface Served {
@@ -45,10 +46,7 @@ export async function rangeServer(
     }
     response.writeHead(asked ? 206 : 200, headers).end(content.subarray(start, end))
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  const port = typeof address === 'object' && address ? address.port : 0
-  const url = `http://127.0.0.1:${port}/thing`
+  const url = `http://127.0.0.1:${await listen(server)}/thing`
   return {
     url,
     served,

@@ -1,8 +1,8 @@
-import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { request } from 'undici'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type FaultProxy, startFaultProxy } from '../../testbed/fault-proxy.ts'
+import { listen } from '../../testbed/listen.ts'
 
 const content = Buffer.from(Array.from({ length: 100_000 }, (_, index) => index % 251))
 let uploads: (Buffer | null)[]
@@ -25,11 +25,7 @@ beforeEach(async () => {
     const part = range ? content.subarray(Number(range[1]), Number(range[2]) + 1) : content
     response.writeHead(range ? 206 : 200, { 'content-length': part.length }).end(part)
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('No port')
-  proxy = await startFaultProxy(`http://127.0.0.1:${address.port}`)
+  proxy = await startFaultProxy(`http://127.0.0.1:${await listen(server)}`)
   stop = async () => {
     await proxy[Symbol.asyncDispose]()
     server.closeAllConnections()

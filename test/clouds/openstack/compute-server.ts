@@ -2,10 +2,10 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { InstanceService } from '../../../src/clouds/cloud.ts'
 import { type GlanceImages, glanceImages } from '../../../src/clouds/openstack/glance-images.ts'
 import { novaInstances } from '../../../src/clouds/openstack/nova-instances.ts'
-import { openSession } from '../../../src/clouds/openstack/open-session.ts'
 import type { OpenStackSession } from '../../../src/clouds/openstack/session.ts'
-import { Secret } from '../../../src/config/secret.ts'
+import { listen } from '../../../testbed/listen.ts'
 import { type Answer, type ComputeModel, computeModel, type Request } from './compute-model.ts'
+import { openWire } from './open-wire.ts'
 
 /** Answers in its own way, or gives undefined to leave it to the server. Called before anything is done. */
 export type Fault = (request: Request) => Answer | undefined
@@ -45,24 +45,11 @@ export async function startComputeServer({
   const server = createServer((incoming, response) => {
     serve(incoming, response).catch(() => response.destroy())
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  const origin = `http://127.0.0.1:${typeof address === 'object' && address ? address.port : 0}`
+  const port = await listen(server)
+  const origin = `http://127.0.0.1:${port}`
 
   function again() {
-    const session = openSession(
-      'wire',
-      {
-        type: 'openstack',
-        auth: {
-          auth_url: `${origin}/v3`,
-          username: 'alice',
-          password: new Secret({ kind: 'value', value: 'secret' }),
-          project_name: 'alpha',
-        },
-      },
-      { retries: { attempts: 2, firstDelay: 1, longestDelay: 10 } },
-    )
+    const session = openWire(port, { attempts: 2, firstDelay: 1, longestDelay: 10 })
     sessions.push(session)
     const service = glanceImages(session)
     return { session, service, instances: novaInstances(session, service) }

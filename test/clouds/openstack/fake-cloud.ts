@@ -5,6 +5,7 @@ import type { OpenStackSession } from '../../../src/clouds/openstack/session.ts'
 import type { OpenStackAuth, OpenStackSettings } from '../../../src/config/openstack-settings.ts'
 import type { AskSecret } from '../../../src/config/resolve-secret.ts'
 import { literalSecret } from '../../../src/config/secret.ts'
+import { listen } from '../../../testbed/listen.ts'
 
 export const password = 'correct horse battery staple'
 
@@ -69,10 +70,7 @@ export async function startFakeCloud(tls?: ServerOptions): Promise<FakeCloud> {
     sendJson(response, 401, { error: { message: 'The request you have made requires authentication.' } })
   }
   const server = tls ? createTlsServer(tls, listener) : createServer(listener)
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  const port = typeof address === 'object' && address ? address.port : 0
-  const origin = `${tls ? 'https' : 'http'}://127.0.0.1:${port}`
+  const origin = `${tls ? 'https' : 'http'}://127.0.0.1:${await listen(server)}`
 
   const cloud: FakeCloud = {
     origin,

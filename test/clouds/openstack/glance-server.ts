@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { type GlanceImages, glanceImages } from '../../../src/clouds/openstack/glance-images.ts'
-import { openSession } from '../../../src/clouds/openstack/open-session.ts'
 import type { OpenStackSession } from '../../../src/clouds/openstack/session.ts'
-import { Secret } from '../../../src/config/secret.ts'
+import { listen } from '../../../testbed/listen.ts'
+import { openWire } from './open-wire.ts'
 
 /** An image as the server keeps it. */
 export interface ServedImage {
@@ -56,23 +56,10 @@ export async function startGlanceServer(): Promise<GlanceServer> {
   const server = createServer((incoming, response) => {
     serve(incoming, response).catch(() => response.destroy())
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  const origin = `http://127.0.0.1:${typeof address === 'object' && address ? address.port : 0}`
+  const port = await listen(server)
+  const origin = `http://127.0.0.1:${port}`
 
-  const session = openSession(
-    'wire',
-    {
-      type: 'openstack',
-      auth: {
-        auth_url: `${origin}/v3`,
-        username: 'alice',
-        password: new Secret({ kind: 'value', value: 'secret' }),
-        project_name: 'alpha',
-      },
-    },
-    { retries: { attempts: 3, firstDelay: 1, longestDelay: 50 } },
-  )
+  const session = openWire(port, { attempts: 3, firstDelay: 1, longestDelay: 50 })
 
   async function serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = 'GET' } = incoming

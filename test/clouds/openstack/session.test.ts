@@ -2,6 +2,7 @@ import { createServer } from 'node:http'
 import { setTimeout as wait } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { z } from 'zod'
+import { listen } from '../../../testbed/listen.ts'
 import { type FakeCloud, password, sendJson, startFakeCloud } from './fake-cloud.ts'
 
 const anything = z.unknown()
@@ -295,10 +296,8 @@ it('stops sending when the server has refused already', async () => {
     if (incoming.url?.startsWith('/image')) return sendJson(response, 413, { message: 'Too big.' })
     sendJson(response, 404, {})
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const endpoint = `http://127.0.0.1:${await listen(server)}/image/v2`
   await using cloud = await startFakeCloud()
-  const address = server.address()
-  const endpoint = `http://127.0.0.1:${typeof address === 'object' && address ? address.port : 0}/image/v2`
   const session = cloud.session(cloud.settings({}, { services: { image: { endpoint } } }))
   const stopped = Promise.withResolvers<void>()
   async function* endless(): AsyncGenerator<Uint8Array> {

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { GiB, KiB, MiB, TiB } from '../../../src/core/bytes.ts'
-import type { Disk, Extent } from '../../../src/disk/disk.ts'
+import type { Disk } from '../../../src/disk/disk.ts'
 import { memoryDisk } from '../../../src/disk/memory-disk.ts'
 import { openQcow2 } from '../../../src/disk/qcow2/qcow2-reader.ts'
 import { type WriteQcow2Options, writeQcow2 } from '../../../src/disk/qcow2/qcow2-writer.ts'
@@ -10,6 +10,7 @@ import { memorySink } from '../../support/memory-sink.ts'
 import { memorySource } from '../../support/memory-source.ts'
 import { qemuImgProblems, qemuImgSame } from '../../support/qemu-img.ts'
 import { describeWith } from '../../support/requirements.ts'
+import { listed, sparseDisk } from '../../support/sparse-disk.ts'
 import { temporaryFolder } from '../../support/temporary-folder.ts'
 import { memoryFile, noiseOf, readWhole, sampleContent } from './sample-content.ts'
 
@@ -230,30 +231,4 @@ async function expectAccepted(image: Buffer, content: Buffer): Promise<void> {
     await qemuImgSame({ path, format: 'qcow2' }, { path: join(folder, 'disk.raw'), format: 'raw' }),
   ).toBe(true)
   expect(content.equals(await readWhole(await openQcow2(memorySource(image))))).toBe(true)
-}
-
-/** A large disk with one run of data. */
-function sparseDisk(size: number, offset: number, data: Buffer): Disk {
-  const end = offset + data.length
-  const extents: Extent[] = [
-    { offset: 0, length: offset, kind: 'zero' },
-    { offset, length: data.length, kind: 'data' },
-    { offset: end, length: size - end, kind: 'zero' },
-  ]
-  return {
-    size,
-    extents: () => listed(extents.filter(({ length }) => length > 0)),
-    async read(target, at) {
-      target.fill(0)
-      const from = Math.max(at, offset)
-      if (from < Math.min(at + target.length, end)) {
-        target.set(data.subarray(from - offset, at + target.length - offset), from - at)
-      }
-    },
-    close: async () => undefined,
-  }
-}
-
-async function* listed(extents: Extent[]): AsyncGenerator<Extent> {
-  yield* extents
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { inflateSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { GiB, KiB, MiB, TiB } from '../../../src/core/bytes.ts'
-import type { Disk, Extent } from '../../../src/disk/disk.ts'
+import type { Disk } from '../../../src/disk/disk.ts'
 import { memoryDisk } from '../../../src/disk/memory-disk.ts'
 import { headerFields } from '../../../src/disk/vmdk/vmdk-layout.ts'
 import { openVmdk } from '../../../src/disk/vmdk/vmdk-reader.ts'
@@ -15,6 +15,7 @@ import { memorySink } from '../../support/memory-sink.ts'
 import { memorySource } from '../../support/memory-source.ts'
 import { qemuImg } from '../../support/qemu-img.ts'
 import { describeWith } from '../../support/requirements.ts'
+import { listed, sparseDisk } from '../../support/sparse-disk.ts'
 import { temporaryFolder } from '../../support/temporary-folder.ts'
 import { memoryFile, noiseOf, readWhole, sampleContent } from '../qcow2/sample-content.ts'
 
@@ -373,30 +374,4 @@ async function write(disk: Disk, kind: SinkKind, options: WriteVmdkOptions = {})
   const file = memoryFile()
   await writeVmdk(disk, file, options)
   return file.content()
-}
-
-/** A large disk with one run of data. */
-function sparseDisk(size: number, offset: number, data: Buffer): Disk {
-  const end = offset + data.length
-  const extents: Extent[] = [
-    { offset: 0, length: offset, kind: 'zero' },
-    { offset, length: data.length, kind: 'data' },
-    { offset: end, length: size - end, kind: 'zero' },
-  ]
-  return {
-    size,
-    extents: () => listed(extents.filter(({ length }) => length > 0)),
-    async read(target, at) {
-      target.fill(0)
-      const from = Math.max(at, offset)
-      if (from < Math.min(at + target.length, end)) {
-        target.set(data.subarray(from - offset, at + target.length - offset), from - at)
-      }
-    },
-    close: async () => undefined,
-  }
-}
-
-async function* listed(extents: Extent[]): AsyncGenerator<Extent> {
-  yield* extents
 }

@@ -2,6 +2,7 @@ import type { Cloud, CloudImage } from '../clouds/cloud.ts'
 import { CloudError } from '../clouds/errors.ts'
 import type { AbortOptions } from '../core/abort.ts'
 import { checkStorage } from './check-request.ts'
+import { isCleanedAs } from './cleaning-mark.ts'
 import { type ContainerChoice, chooseContainer } from './container-choice.ts'
 import { type DescribedCopy, describeCopy } from './describe-copy.ts'
 import { OperationError } from './errors.ts'
@@ -133,10 +134,9 @@ async function findExisting(
 
 /** Whether a copy has the right data, cleaned as it is to be, in the container it is to have. */
 function isAsAsked({ clean, storage }: MigrateImageInput, image: CloudImage, copy: CloudImage): boolean {
-  const cleaned = copy.properties.imagewright_cleaned ?? 'no'
   return (
     isSameData(image, copy) &&
-    cleaned === (clean?.profile ?? 'no') &&
+    isCleanedAs(clean, copy) &&
     (storage.format === undefined || copy.format === storage.format)
   )
 }

@@ -5,6 +5,7 @@ import { isOutputFormat, type OutputFormat } from '../disk/write-disk.ts'
 import type { JobContext } from '../jobs/job.ts'
 import { bootTest } from './boot-test.ts'
 import type { CleaningInput } from './cleaning-input.ts'
+import { cleaningMark } from './cleaning-mark.ts'
 import type { Environment } from './environment.ts'
 import { OperationError } from './errors.ts'
 import { emptyImage, imageKey, recordImage } from './record-image.ts'
@@ -131,7 +132,7 @@ export async function publishImage(
   const properties = {
     ...(written.contentDigest ? { imagewright_content_sha256: written.contentDigest } : {}),
     imagewright_job: context.jobId,
-    imagewright_cleaned: clean ? clean.profile : 'no',
+    ...cleaningMark(clean),
   }
   await target.images.update(id, { visibility, properties }, { signal })
   const members: ImageMember[] = []

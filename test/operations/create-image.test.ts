@@ -74,6 +74,7 @@ describeWith(['mke2fs', 'e2fsck', 'debugfs'], 'an image created from an instance
         imagewright_consistency: 'stopped',
         imagewright_content_sha256: result.contentDigest,
         imagewright_cleaned: 'default',
+        imagewright_cleaning_sha256: expect.stringMatching(/^[0-9a-f]{64}$/),
         imagewright_job: job!.id,
       },
     })

@@ -445,6 +445,14 @@ describeWith(['mke2fs', 'e2fsck', 'debugfs'], 'an image migrated to another clou
     expect(await migrate({ sync: true, storage: { format: 'qcow2' } })).toMatchObject({ action: 'reconcile' })
     expect(await migrate({ sync: true, clean: {} })).toMatchObject({ action: 'replace' })
     expect(await migrate({ sync: true, clean: {} })).toMatchObject({ action: 'reconcile' })
+    const definitions = (keep: string[]) => ({ ours: { extends: 'default', keep } })
+    const ours = (...keep: string[]) => ({ profile: 'ours', definitions: definitions(keep) })
+    for (const clean of [{ exclude: ['/srv'] }, ours('/opt/app'), ours()]) {
+      expect(await migrate({ sync: true, clean })).toMatchObject({ action: 'replace' })
+      expect(await migrate({ sync: true, clean: { ...clean, hashRemoved: true } })).toMatchObject({
+        action: 'reconcile',
+      })
+    }
     expect(await namesIn(there)).toEqual(['web'])
   })
 

@@ -6,8 +6,9 @@ const longFiles = [
   'test/integration/create-debian.test.ts',
   'test/integration/bootable.test.ts',
   'test/integration/create-kill.test.ts',
-  'test/docs.test.ts',
+  'test/integration/docs.test.ts',
   'test/conformance/disk-formats.test.ts',
+  'test/operations/files.test.ts',
   'test/disk/safety/hostile-images.test.ts',
   'test/disk/safety/fuzz.test.ts',
 ]

@@ -152,6 +152,7 @@ async function pass({ incoming, response, target, agent, record, strikes }: Pass
   const answered = new Promise<IncomingMessage>((resolve, reject) => {
     outgoing.once('response', resolve).once('error', reject)
   })
+  // The race below tells of it; after that nobody waits for it any more.
   answered.catch(() => undefined)
   // A client that has gone takes its request with it.
   response.once('close', () => outgoing.destroy())

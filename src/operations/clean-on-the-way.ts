@@ -1,10 +1,9 @@
 import type { Disk } from '../disk/disk.ts'
-import { auditGuest } from '../guest/audit/audit-guest.ts'
-import { createLeftoverJudge } from '../guest/audit/judge-leftovers.ts'
+import { auditCleaned } from '../guest/audit/audit-cleaned.ts'
 import { applyCleaning } from '../guest/cleaning/apply-cleaning.ts'
 import { planCleaning } from '../guest/cleaning/plan-cleaning.ts'
 import type { CleaningReport } from '../guest/cleaning/report.ts'
-import { cleanableTree, type Guest } from '../guest/guest.ts'
+import type { Guest } from '../guest/guest.ts'
 import { openGuest } from '../guest/open-guest.ts'
 import type { JobContext } from '../jobs/job.ts'
 import { assertClean } from './assert-clean.ts'
@@ -50,13 +49,8 @@ export async function cleanOnTheWay(
     guest = await openGuest(disk, { workFolder: work.path, ...(await lookEverywhere()), signal })
     const plan = await planCleaning(guest, { ...clean, signal })
     const applied = await applyCleaning(guest, plan, { signal })
-    const { isMissed, judge } = await createLeftoverJudge(cleanableTree(guest), {
-      selection: clean,
-      plan,
-      signal,
-    })
-    const audit = await auditGuest(guest, { depth: 'likely', isFirst: isMissed, signal })
-    const report = { ...applied, audit, warnings: [...applied.warnings, ...judge(audit)] }
+    const { audit, warnings } = await auditCleaned(guest, { selection: clean, plan, signal })
+    const report = { ...applied, audit, warnings: [...applied.warnings, ...warnings] }
     for (const { code, message } of report.warnings) context.emit({ type: 'warning', code, message })
     const cleaned = await guest.scrubbed({ signal })
     if (verify) await assertClean(cleaned, clean, { what: 'The cleaned disk', workFolder: work.path, signal })

@@ -40,6 +40,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   return async () => {
     server.close()
     for (const starting of started.values()) {
+      // What did not start has told those who asked for it, and has cleaned up.
       const provider = await starting.catch(() => null)
       if (provider) await stopOpenStack(provider.folder)
     }

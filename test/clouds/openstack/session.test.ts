@@ -339,10 +339,14 @@ it.each(['before the answer', 'in the middle of it', 'while it waits to try agai
     await using cloud = await startFakeCloud()
     const controller = new AbortController()
     const { signal } = controller
+    let cancelled = 0
     answerImages(cloud, (response) => {
       if (moment.startsWith('in')) response.writeHead(200).write('some')
-      if (moment.startsWith('while')) response.writeHead(503, { 'retry-after': '2' }).end()
-      setTimeout(() => controller.abort(), 20)
+      if (moment.startsWith('while')) response.writeHead(503, { 'retry-after': '3' }).end()
+      setTimeout(() => {
+        cancelled = Date.now()
+        controller.abort()
+      }, 20)
     })
     const work = async () => {
       const answer = await cloud.session().request('image', { path: 'images/1/file', signal })
@@ -351,6 +355,7 @@ it.each(['before the answer', 'in the middle of it', 'while it waits to try agai
       }
     }
     await expect(work()).rejects.toMatchObject({ code: 'CANCELLED' })
+    expect(Date.now() - cancelled).toBeLessThan(2_500)
     expect(images(cloud)).toHaveLength(1)
   },
 )
